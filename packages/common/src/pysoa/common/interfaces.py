@@ -1,8 +1,9 @@
 """What the layers of PySOA ask of each other, as structural types.
 
-A layer names here what it needs of its neighbour, and the neighbour's concrete class happens to fit. The published
-abstract base classes (``ClientTransport``, ``ServerTransport``, ``Serializer``, ...) stay what users extend; these
-protocols are how our own layers refer to each other, so that each can be used, tested and replaced alone.
+A layer names here what it needs of its neighbour, and the neighbour's concrete class happens to fit. The
+published abstract base classes (``ClientTransport``, ``ServerTransport``, ``Serializer``, ...) stay what
+users extend; these protocols are how our own layers refer to each other, so that each can be used, tested and
+replaced alone.
 
 The optional abilities of a transport (:class:`AbandonsRequests`, :class:`Interruptible`,
 :class:`RespondsAndWaits`) are looked for once, when the transport is built, never on the road of a request. A
@@ -46,7 +47,7 @@ class Schema(Protocol):
     """Decides whether a value is acceptable. Every Conformity field is one."""
 
     def errors(self, value: Any) -> Sequence[Any]:
-        """Return everything that is wrong with the value, each a :class:`SchemaError`; empty if nothing is."""
+        """Return everything that is wrong with the value, each a :class:`SchemaError`."""
         ...
 
     def introspect(self) -> dict[str, Any]:
@@ -119,9 +120,9 @@ class Interruptible(Protocol):
     def interrupt(self) -> None:
         """Make a running or the next ``receive_request_message`` end within a second.
 
-        It ends with ``MessageReceiveTimeout``, or with a request if it had already taken one. Async-signal-safe: it
-        takes no lock and does no I/O. Every later ``receive_request_message`` returns at once what was already
-        taken, else raises ``MessageReceiveTimeout``.
+        It ends with ``MessageReceiveTimeout``, or with a request if it had already taken one. Async-signal-
+        safe: it takes no lock and does no I/O. Every later ``receive_request_message`` returns at once what
+        was already taken, else raises ``MessageReceiveTimeout``.
         """
         ...
 
@@ -133,8 +134,8 @@ class RespondsAndWaits(Protocol):
     def send_response_and_wait(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
         """Do what ``send_response_message`` does, and already ask for the next request.
 
-        The caller promises to call ``receive_request_message`` next, and to serve what it returns even when it has
-        been told to stop meanwhile: the request is no longer in the queue. Raises what ``send_response_message``
-        raises; the wait is then still owed.
+        The caller promises to call ``receive_request_message`` next, and to serve what it returns even when
+        it has been told to stop meanwhile: the request is no longer in the queue. Raises what
+        ``send_response_message`` raises; the wait is then still owed.
         """
         ...

@@ -1,0 +1,1 @@
+"""The serializers that turn messages into bytes and back."""
