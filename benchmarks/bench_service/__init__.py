@@ -1,0 +1,1 @@
+"""The service that is measured. It runs unchanged under PySOA 1.4.9 and under PySOA 2."""
