@@ -1,0 +1,1 @@
+"""What service teams write tests with."""

@@ -1,0 +1,1 @@
+"""The plugins that pytest loads when pysoa-testing is installed."""
