@@ -1,0 +1,1 @@
+"""Carries PySOA messages over Redis lists."""

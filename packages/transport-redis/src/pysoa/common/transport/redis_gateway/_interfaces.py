@@ -1,8 +1,8 @@
 """The seam between the transport (what is said to Redis) and the backends (how Redis is reached).
 
-The transport packs its own commands and reads plain replies; the backend owns sockets, TLS, log-in, Sentinel and the
-pooling of connections. Everything a backend can fail with arrives here as a :class:`BackendError` whose text is free of
-credentials. All deadlines are values of ``time.monotonic()``.
+The transport packs its own commands and reads plain replies; the backend owns sockets, TLS, log-in,
+Sentinel and the pooling of connections. Everything a backend can fail with arrives here as a
+:class:`BackendError` whose text is free of credentials. All deadlines are values of ``time.monotonic()``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = (
 class BackendError(Exception):
     """Redis could not be reached, or the connection broke or stayed silent past the deadline.
 
-    Raised by :meth:`Backend.acquire`, :meth:`CommandConnection.write` and :meth:`CommandConnection.read`. The text
-    names the address and the trouble, never a password, a user's URL or a token.
+    Raised by :meth:`Backend.acquire`, :meth:`CommandConnection.write` and :meth:`CommandConnection.read`.
+    The text names the address and the trouble, never a password, a user's URL or a token.
     """
 
     def __init__(self, text: str, *, cause_name: str, is_connection_error: bool = False) -> None:
@@ -32,7 +32,8 @@ class BackendError(Exception):
 
         Args:
             text: What happened and where, safe to log and to show.
-            cause_name: The class name of the library's exception, such as ``ConnectionError`` or ``TimeoutError``.
+            cause_name: The class name of the library's exception, such as ``ConnectionError`` or
+                ``TimeoutError``.
             is_connection_error: Whether it could not even be found out which server to talk to (no Sentinel
                 answers, no master known). The transport then says ``Cannot get connection: <text>``.
         """
@@ -80,12 +81,12 @@ class CommandConnection(Protocol):
         """Read the reply to one command, in the order in which commands were written.
 
         Returns:
-            ``None``, ``int``, ``bytes``, or a ``list`` of these; an :class:`ErrorReply` when Redis refused the
-            command. Replies are never decoded to ``str``.
+            ``None``, ``int``, ``bytes``, or a ``list`` of these; an :class:`ErrorReply` when Redis refused
+            the command. Replies are never decoded to ``str``.
 
         Raises:
-            BackendError: The connection broke, the deadline passed or Redis cannot serve now (loading, no longer
-                a master). Discard the connection.
+            BackendError: The connection broke, the deadline passed or Redis cannot serve now (loading, no
+                longer a master). Discard the connection.
         """
         ...
 
@@ -102,7 +103,7 @@ class Backend(Protocol):
         ...
 
     def index_for(self, key: str) -> int:
-        """Return which master holds this key: by hash for reply lists (a ``!`` in it), else the next in turn."""
+        """Return which master a key is on: by hash for reply lists (a ``!`` in it), else the next in turn."""
         ...
 
     def next_index(self) -> int:
@@ -112,9 +113,9 @@ class Backend(Protocol):
     def acquire(self, index: int, deadline: float) -> CommandConnection:
         """Lend a connection to the master with this index, connecting if no pooled one is free.
 
-        A reused connection has been checked: its peer has not closed it and no unread reply is left in it. Pools
-        hand out the connection that came back last, first. A thread blocked on one connection never keeps another
-        thread from getting one.
+        A reused connection has been checked: its peer has not closed it and no unread reply is left in it.
+        Pools hand out the connection that came back last, first. A thread blocked on one connection never
+        keeps another thread from getting one.
 
         Raises:
             BackendError: It cannot be had within the deadline.

@@ -1,0 +1,125 @@
+"""Splitting a large response into parts, and joining the parts again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pysoa.common.transport.errors import InvalidMessageError
+from pysoa.common.transport.redis_gateway._framing import Frame
+
+__all__ = (
+    "MAXIMUM_CHUNK_COUNT",
+    "ChunkedMessage",
+    "split_message",
+)
+
+MAXIMUM_CHUNK_COUNT = 16_384
+"""More parts than this are taken for nonsense; with parts of 100 KB it is well over a gigabyte."""
+_MAXIMUM_DIGITS = 5
+
+
+def split_message(message: bytes, chunk_size: int) -> list[memoryview]:
+    """Cut a message into parts without copying it.
+
+    Args:
+        message: The serialized message, not empty.
+        chunk_size: The size of every part but the last, which may be smaller.
+
+    Returns:
+        The parts in order.
+    """
+    view = memoryview(message)
+    return [view[start : start + chunk_size] for start in range(0, len(message), chunk_size)]
+
+
+class ChunkedMessage:
+    """A response of which at least the first part has come.
+
+    Parts say how many they are and which one each is, but not to which response they belong. Whoever collects
+    them must know that they come from a list into which nothing else was written between them.
+
+    Args:
+        first: The frame that carries the first part.
+        service_name: The service that answers, for the texts of errors.
+
+    Raises:
+        InvalidMessageError: This is not the first of a sensible number of parts.
+    """
+
+    __slots__ = ("_parts", "_service_name", "chunk_count", "first")
+
+    def __init__(self, first: Frame, service_name: str) -> None:
+        self.first = first
+        """The frame of the first part, whose content type and version count for the whole."""
+        self._service_name = service_name
+        self._parts: list[bytes | memoryview] = []
+        if first.chunk_id is None:
+            raise InvalidMessageError(f"Invalid chunked response missing chunk ID for service {service_name}")
+        self.chunk_count = _as_number(first.chunk_count)
+        """How many parts there will be."""
+        if not 1 <= self.chunk_count <= MAXIMUM_CHUNK_COUNT:
+            raise InvalidMessageError(
+                f"Invalid chunked response has impossible chunk count {_shown(first.chunk_count)} "
+                f"for service {service_name}. It must be from 1 to {MAXIMUM_CHUNK_COUNT}."
+            )
+        self._add_next(first)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all parts are there."""
+        return len(self._parts) == self.chunk_count
+
+    @property
+    def missing(self) -> int:
+        """How many parts are still to come."""
+        return self.chunk_count - len(self._parts)
+
+    def add(self, frame: Frame) -> None:
+        """Append the next part.
+
+        Args:
+            frame: The next frame from the same list.
+
+        Raises:
+            InvalidMessageError: It is not the next part of this response. The response is lost.
+        """
+        if frame.chunk_count is None or frame.chunk_id is None:
+            raise InvalidMessageError(
+                f"Invalid chunked response missing chunk headers expecting {self._expectation}."
+            )
+        if _as_number(frame.chunk_count) != self.chunk_count:
+            raise InvalidMessageError(
+                f"Invalid chunked response has different chunk count {_shown(frame.chunk_count)} "
+                f"expecting {self._expectation}."
+            )
+        self._add_next(frame)
+
+    def join(self) -> bytes:
+        """Return the whole message; ask only once it is complete."""
+        return b"".join(self._parts)
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        return iter(self._parts)
+
+    def _add_next(self, frame: Frame) -> None:
+        expected = len(self._parts) + 1
+        if _as_number(frame.chunk_id) != expected:
+            raise InvalidMessageError(
+                f"Invalid chunked response has incorrect chunk ID {_shown(frame.chunk_id)} "
+                f"expected {expected} of {self.chunk_count} for service {self._service_name}."
+            )
+        self._parts.append(frame.payload)
+
+    @property
+    def _expectation(self) -> str:
+        return f"chunk {len(self._parts) + 1} of {self.chunk_count} for service {self._service_name}"
+
+
+def _as_number(text: bytes | None) -> int:
+    if text and len(text) <= _MAXIMUM_DIGITS and text.isdigit():
+        return int(text)
+    return -1
+
+
+def _shown(text: bytes | None) -> str:
+    return ascii((text or b"").decode("ascii", "replace")[:20]).strip("'")
