@@ -1,0 +1,202 @@
+"""The checks of this repository: ``nox -l`` lists them, ``nox -s NAME -- ARGUMENTS`` runs one.
+
+``make`` installs all tools into ``.venv`` and runs nox from there; sessions that only need these tools then use that
+environment, and start at once. Started from elsewhere, and for everything that needs other versions, nox makes
+environments in ``.nox``, and installs into them only what has changed since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import shutil
+import sys
+from collections.abc import Callable
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.sessions = ["lint", "types", "test"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False
+
+ROOT = pathlib.Path(__file__).parent
+PACKAGES = ("common", "client", "server", "transport-redis", "testing")
+PYTHONS = ("3.11", "3.12", "3.13")
+
+EDITABLE = [part for name in PACKAGES for part in ("-e", f"packages/{name}")]
+PYPROJECTS = [ROOT / "pyproject.toml", *(ROOT / "packages" / name / "pyproject.toml" for name in PACKAGES)]
+
+# tests/packaging builds wheels and many environments: the session `wheels` runs it.
+EVERYTHING = ["--ignore=tests/packaging"]
+
+IN_PROJECT_ENVIRONMENT = pathlib.Path(sys.prefix).resolve() == (ROOT / ".venv").resolve()
+tool_session = nox.session(venv_backend="none" if IN_PROJECT_ENVIRONMENT else "venv")
+
+
+@tool_session
+def test(session: nox.Session) -> None:
+    """Run the whole test suite with the interpreter of .venv."""
+    install(session, *EDITABLE, "--group", "test")
+    pytest(session, *EVERYTHING)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the whole test suite with every supported Python that is present."""
+    for version in PYTHONS:
+        session.notify(f"tests-{version}", session.posargs)
+
+
+def tests_with(version: str) -> Callable[[nox.Session], None]:
+    """Return the session that runs the whole test suite with one Python."""
+
+    def tests_version(session: nox.Session) -> None:
+        install(session, *EDITABLE, "--group", "test")
+        pytest(session, *EVERYTHING)
+
+    tests_version.__doc__ = f"Run the whole test suite with Python {version}."
+    return tests_version
+
+
+for _version in PYTHONS:
+    nox.session(name=f"tests-{_version}", python=_version, venv_backend="venv")(tests_with(_version))
+
+
+@nox.session(venv_backend="venv")
+def tests_installed(session: nox.Session) -> None:
+    """Run the whole test suite against the built wheels instead of the source folders."""
+    wheels = build_wheels(session)
+    session.install("--force-reinstall", "--no-deps", *wheels)
+    pytest(session, *EVERYTHING)
+
+
+@nox.session(venv_backend="venv")
+def attrs_current(session: nox.Session) -> None:
+    """Run the whole test suite with the newest attrs, past the cap of conformity and pymetrics."""
+    install(session, *EDITABLE, "--group", "test", then=["--upgrade", "--no-deps", "attrs"])
+    pytest(session, *EVERYTHING)
+
+
+@nox.session(venv_backend="venv")
+def redis_oldest(session: nox.Session) -> None:
+    """Run the whole test suite with the oldest redis-py that we support."""
+    install(session, *EDITABLE, "--group", "test", "redis==5.0.0")
+    pytest(session, *EVERYTHING)
+
+
+@tool_session
+def interop(session: nox.Session) -> None:
+    """Let the original PySOA 1.4.9 and ours call each other over real Redis servers."""
+    install(session, *EDITABLE, "--group", "test")
+    pytest(session, "tests/interop")
+
+
+@tool_session
+def faults(session: nox.Session) -> None:
+    """Break Redis, workers and clients on purpose and look at what is left."""
+    install(session, *EDITABLE, "--group", "test")
+    pytest(session, "tests/faults")
+
+
+@tool_session
+def wheels(session: nox.Session) -> None:
+    """Build the five distributions, and install and use them in empty environments."""
+    install(session, "--group", "test", "--group", "wheels")
+    pytest(session, "tests/packaging")
+
+
+@tool_session
+def types(session: nox.Session) -> None:
+    """Check all types: mypy --strict with the tests, pyright strict for the packages."""
+    install(session, *EDITABLE, "--group", "test", "--group", "types", "--group", "nox")
+    session.run("mypy")
+    session.run("mypy", "noxfile.py", "conftest.py")
+    session.run("pyright")
+
+
+@tool_session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and the direction of imports."""
+    install(session, *EDITABLE, "--group", "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache")
+
+
+@tool_session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning or an unresolved reference is an error."""
+    install(session, *EDITABLE, "--group", "docs")
+    session.run(
+        "python",
+        "-m",
+        "sphinx",
+        "-W",
+        "-n",
+        "--keep-going",
+        "-q",
+        "docs",
+        "docs/_build/html",
+        *session.posargs,
+    )
+
+
+@tool_session
+def bench(session: nox.Session) -> None:
+    """Measure calls per second, beside raw Redis and PySOA 1.4.9."""
+    install(session, *EDITABLE, "--group", "test")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@tool_session
+def demo(session: nox.Session) -> None:
+    """Start the example service on a private Redis and call it."""
+    install(session, *EDITABLE, "-e", "packages/testing[redis]")
+    session.run("python", "examples/demo.py")
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest with the arguments given here and those given to nox."""
+    session.run("python", "-m", "pytest", *arguments, *session.posargs)
+
+
+def install(session: nox.Session, *arguments: str, then: list[str] | None = None) -> None:
+    """Install into the session's own environment, unless that was done before from the same files.
+
+    Args:
+        session: One that runs in the project's environment already has everything.
+        arguments: What pip gets.
+        then: What pip gets in a second run that may overrule the first.
+    """
+    if session.venv_backend == "none":
+        return
+    inputs = repr((arguments, then)).encode() + b"".join(path.read_bytes() for path in PYPROJECTS)
+    digest = hashlib.sha256(inputs).hexdigest()
+    stamp = pathlib.Path(session.virtualenv.location) / ".installed"
+    if stamp.exists() and stamp.read_text() == digest:
+        return
+    stamp.unlink(missing_ok=True)
+    session.install("--upgrade", "pip>=25.1")  # for --group
+    session.install(*arguments)
+    if then:
+        session.install(*then)
+    stamp.write_text(digest)
+
+
+def build_wheels(session: nox.Session) -> list[str]:
+    """Build the five wheels into the session's temporary folder, install what they need, and return their paths."""
+    folder = pathlib.Path(session.create_tmp()).resolve() / "wheels"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install("--upgrade", "pip>=25.1")
+    session.run_install(
+        "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), *package_folders()
+    )
+    built = sorted(str(path) for path in folder.glob("*.whl"))
+    session.install(*built, "--group", "test")
+    return built
+
+
+def package_folders() -> list[str]:
+    """Return the folders of the five distributions as pip takes them."""
+    return [f"./packages/{name}" for name in PACKAGES]
