@@ -1,8 +1,8 @@
 """The checks of this repository: ``nox -l`` lists them, ``nox -s NAME -- ARGUMENTS`` runs one.
 
-``make`` installs all tools into ``.venv`` and runs nox from there; sessions that only need these tools then use that
-environment, and start at once. Started from elsewhere, and for everything that needs other versions, nox makes
-environments in ``.nox``, and installs into them only what has changed since.
+``make`` installs all tools into ``.venv`` and runs nox from there; sessions that only need these tools then
+use that environment, and start at once. Started from elsewhere, and for everything that needs other versions,
+nox makes environments in ``.nox``, and installs into them only when a pyproject.toml has changed.
 """
 
 from __future__ import annotations
@@ -110,25 +110,26 @@ def wheels(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check all types: mypy --strict with the tests, pyright strict for the packages."""
     install(session, *EDITABLE, "--group", "test", "--group", "types", "--group", "nox")
-    session.run("mypy")
-    session.run("mypy", "noxfile.py", "conftest.py")
-    session.run("pyright")
+    run(session, "mypy")
+    run(session, "mypy", "noxfile.py", "conftest.py")
+    run(session, "pyright")
 
 
 @tool_session
 def lint(session: nox.Session) -> None:
     """Check style, formatting and the direction of imports."""
     install(session, *EDITABLE, "--group", "lint")
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
-    session.run("lint-imports", "--no-cache")
+    run(session, "ruff", "check")
+    run(session, "ruff", "format", "--check")
+    run(session, "lint-imports", "--no-cache")
 
 
 @tool_session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning or an unresolved reference is an error."""
     install(session, *EDITABLE, "--group", "docs")
-    session.run(
+    run(
+        session,
         "python",
         "-m",
         "sphinx",
@@ -146,19 +147,26 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure calls per second, beside raw Redis and PySOA 1.4.9."""
     install(session, *EDITABLE, "--group", "test")
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    run(session, "python", "benchmarks/run.py", *session.posargs)
 
 
 @tool_session
 def demo(session: nox.Session) -> None:
     """Start the example service on a private Redis and call it."""
     install(session, *EDITABLE, "-e", "packages/testing[redis]")
-    session.run("python", "examples/demo.py")
+    run(session, "python", "examples/demo.py")
+
+
+def run(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run a program of the session's environment, whichever that is."""
+    if session.venv_backend == "none":
+        program = str(pathlib.Path(sys.executable).with_name(program))
+    session.run(program, *arguments)
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest with the arguments given here and those given to nox."""
-    session.run("python", "-m", "pytest", *arguments, *session.posargs)
+    run(session, "python", "-m", "pytest", *arguments, *session.posargs)
 
 
 def install(session: nox.Session, *arguments: str, then: list[str] | None = None) -> None:
@@ -185,7 +193,7 @@ def install(session: nox.Session, *arguments: str, then: list[str] | None = None
 
 
 def build_wheels(session: nox.Session) -> list[str]:
-    """Build the five wheels into the session's temporary folder, install what they need, and return their paths."""
+    """Build the five wheels, install them with what they and the tests need, and return their paths."""
     folder = pathlib.Path(session.create_tmp()).resolve() / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
     session.install("--upgrade", "pip>=25.1")

@@ -1,0 +1,31 @@
+"""What holds for the tests of all packages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,  # noqa: ARG001 (named by pytest)
+    call: pytest.CallInfo[None],  # noqa: ARG001
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a full redis-server is promised, turn a skip for want of one into a failure.
+
+    A redis-server without TLS or older than 7 makes some tests skip, with a reason that mentions redis-server.
+    ``PYSOA_REQUIRE_FULL_REDIS=1`` is the promise; CI makes it, so that such a skip never hides a gap.
+    """
+    report = yield
+    if (
+        report.skipped
+        and isinstance(report.longrepr, tuple)
+        and os.environ.get("PYSOA_REQUIRE_FULL_REDIS") == "1"
+    ):
+        reason = report.longrepr[2]
+        if "redis-server" in reason:
+            report.outcome = "failed"
+            report.longrepr = f"PYSOA_REQUIRE_FULL_REDIS is set, but this test did not run. {reason}"
+    return report
