@@ -1,0 +1,192 @@
+"""A logged-in connection on which packed commands are written and replies are read."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from pysoa.common.transport.redis_gateway._interfaces import BackendError
+from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint
+from pysoa.common.transport.redis_gateway.backend._errors import translate
+from pysoa.common.transport.redis_gateway.backend._redis_py import open_socket
+from pysoa.common.transport.redis_gateway.backend._replies import (
+    INCOMPLETE,
+    UnavailableReply,
+    new_reply_reader,
+)
+from pysoa.common.transport.redis_gateway.backend._sockets import command_socket
+
+__all__ = ("RedisConnection",)
+
+# What has come by the deadline is read to its end, since it may hold a message that is no longer in its list. But a
+# peer that keeps dripping bytes gets no more than this.
+_READING_ON_S: Final = 0.25
+_PING: Final = b"*1\r\n$4\r\nPING\r\n"
+
+
+class RedisConnection:
+    """One connection, used by one thread at a time; see :class:`CommandConnection` for the contract."""
+
+    __slots__ = (
+        "_buffer",
+        "_endpoint",
+        "_feed",
+        "_gets",
+        "_has_data",
+        "_is_unused",
+        "_link",
+        "_receive",
+        "_returned_at",
+        "_send",
+        "_socket",
+        "pool",
+    )
+
+    def __init__(self, endpoint: Endpoint, pool: object, deadline: float) -> None:
+        """Connect.
+
+        Args:
+            endpoint: The server.
+            pool: Whom the connection is to be given back to.
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+
+        Raises:
+            BackendError: It did not work.
+        """
+        self.pool = pool
+        self._endpoint = endpoint
+        self._open(deadline)
+
+    def _open(self, deadline: float) -> None:
+        self._link = self._endpoint.connect(deadline)
+        connected = open_socket(self._link)
+        if connected is None:
+            raise self._translated(ConnectionResetError("closed while logging in"))
+        reader = new_reply_reader()
+        self._feed = reader.feed
+        self._gets = reader.gets
+        self._has_data = reader.has_data
+        self._socket = command_socket(connected, self._endpoint.read_size)
+        self._send = self._socket.send
+        self._receive = self._socket.receive
+        self._buffer = self._socket.buffer
+        # A new connection that fails at its first command is no stale one.
+        self._is_unused = False
+        self._returned_at = 0.0
+
+    def write(self, data: bytes, deadline: float) -> None:
+        """Write packed commands.
+
+        Args:
+            data: One or more complete commands.
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+
+        Raises:
+            BackendError: The connection broke or the deadline passed. Discard the connection.
+        """
+        try:
+            self._send(data, deadline)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            if not self._is_unused:
+                raise self._translated(error) from None
+            self._write_on_new_connection(data, deadline)
+        except Exception as error:
+            raise self._translated(error) from None
+        self._is_unused = False
+
+    def _write_on_new_connection(self, data: bytes, deadline: float) -> None:
+        # The server closed the connection while it lay in the pool, and not one byte has left since it was taken
+        # from there. So nothing can have been run, and it is safe to send it once more.
+        self.close()
+        self._open(deadline)
+        try:
+            self._send(data, deadline)
+        except Exception as error:
+            raise self._translated(error) from None
+
+    def read(self, deadline: float) -> object:
+        """Read the reply to one command.
+
+        Args:
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+
+        Returns:
+            The reply, see :class:`CommandConnection`.
+
+        Raises:
+            BackendError: The connection broke, the deadline passed or Redis cannot serve now. Discard the
+                connection.
+        """
+        try:
+            reply = self._gets()
+            if reply is INCOMPLETE:
+                reply = self._wait_for_reply(deadline)
+        except Exception as error:
+            raise self._translated(error) from None
+        if reply.__class__ is UnavailableReply:
+            raise self._unavailable(reply)
+        return reply
+
+    def _wait_for_reply(self, deadline: float) -> object:
+        stop_at: float | None = None
+        while True:
+            size = self._receive(deadline)
+            self._feed(self._buffer, 0, size)
+            reply = self._gets()
+            if reply is not INCOMPLETE:
+                return reply
+            now = time.monotonic()
+            if now > deadline:
+                stop_at = stop_at or now + _READING_ON_S
+                if now > stop_at:
+                    raise TimeoutError
+
+    def _translated(self, error: Exception) -> BackendError:
+        return translate(error, self._endpoint.name, self._endpoint.secrets)
+
+    def _unavailable(self, reply: object) -> BackendError:
+        assert isinstance(reply, UnavailableReply)
+        text = self._endpoint.secrets.hide_in(reply.text)
+        return BackendError(f"{self._endpoint.name} cannot serve now: {text}", cause_name=reply.cause_name)
+
+    # For the pool
+
+    def is_usable(self, deadline: float) -> bool:
+        """Tell whether a connection from the pool is still open, with no reply left in it.
+
+        Args:
+            deadline: When to give up, if the server has to be asked.
+        """
+        if not self._socket.is_quiet():
+            return False
+        self._is_unused = True
+        interval_s = self._endpoint.health_check_interval_s
+        if interval_s and time.monotonic() - self._returned_at >= interval_s:
+            return self._answers_ping(deadline)
+        return True
+
+    def _answers_ping(self, deadline: float) -> bool:
+        try:
+            self.write(_PING, deadline)
+            is_answered = self.read(deadline) == b"PONG"
+        except BackendError:
+            return False
+        self._is_unused = True
+        return is_answered
+
+    def is_reusable(self) -> bool:
+        """Tell whether every byte that came was read, and note the time."""
+        if self._endpoint.health_check_interval_s:
+            self._returned_at = time.monotonic()
+        return not self._has_data()
+
+    def close(self) -> None:
+        """Close the connection; in a process forked off since, only this process' part in it. Never raises."""
+        try:
+            self._link.disconnect()
+        except Exception:
+            # There is nobody to tell: the connection was of no use before.
+            return
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} to {self._endpoint.name}>"

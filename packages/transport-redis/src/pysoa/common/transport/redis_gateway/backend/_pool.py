@@ -1,0 +1,108 @@
+"""Connections to one server, kept for the next who needs one."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from pysoa.common.transport.redis_gateway._interfaces import BackendError
+from pysoa.common.transport.redis_gateway.backend._connection import RedisConnection
+from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint
+
+__all__ = ("ConnectionPool",)
+
+
+class ConnectionPool:
+    """Lends connections to one server, the one that came back last first. Safe for threads.
+
+    Taking from and adding to the end of a list are single steps for all threads, so there is no lock.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Start without connections.
+
+        Args:
+            endpoint: The server.
+        """
+        self.endpoint = endpoint
+        self._idle: list[RedisConnection] = []
+        self._is_closed = False
+        self._permits = _permits(endpoint)
+
+    def acquire(self, deadline: float) -> RedisConnection:
+        """Lend a connection that is known to be open, or a new one.
+
+        Args:
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+
+        Raises:
+            BackendError: There is none to be had by then.
+        """
+        if self._permits is not None:
+            self._wait_for_permit(self._permits, deadline)
+        try:
+            return self._usable_connection(deadline)
+        except BaseException:
+            self._return_permit()
+            raise
+
+    def _usable_connection(self, deadline: float) -> RedisConnection:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return RedisConnection(self.endpoint, self, deadline)
+            if connection.is_usable(deadline):
+                return connection
+            connection.close()
+
+    def release(self, connection: RedisConnection) -> None:
+        """Take back a connection that has been read to its end; close it if it has not.
+
+        Args:
+            connection: One that this pool lent.
+        """
+        if self._is_closed or not connection.is_reusable():
+            connection.close()
+        else:
+            self._idle.append(connection)
+        self._return_permit()
+
+    def discard(self, connection: RedisConnection) -> None:
+        """Close a connection that is of no more use.
+
+        Args:
+            connection: One that this pool lent.
+        """
+        connection.close()
+        self._return_permit()
+
+    def close(self) -> None:
+        """Close what is here now, and later what is still lent."""
+        self._is_closed = True
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:
+                return
+
+    def _wait_for_permit(self, permits: threading.Semaphore, deadline: float) -> None:
+        if not permits.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            raise BackendError(
+                f"All {self.endpoint.max_connections} connections to {self.endpoint.name} were in use until the "
+                "time limit. Raise max_connections in connection_kwargs.",
+                cause_name="ConnectionError",
+            )
+
+    def _return_permit(self) -> None:
+        if self._permits is not None:
+            self._permits.release()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.endpoint.name}, {len(self._idle)} idle>"
+
+
+def _permits(endpoint: Endpoint) -> threading.Semaphore | None:
+    if endpoint.max_connections is None:
+        return None
+    return threading.Semaphore(endpoint.max_connections)

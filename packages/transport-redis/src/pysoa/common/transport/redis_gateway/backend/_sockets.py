@@ -1,0 +1,162 @@
+"""Sends and receives over a connected socket, each step with a deadline of its own, in as few system calls as it takes.
+
+Python waits for a socket with a time limit by two calls, ``poll`` and ``recv``. A plain socket is spared the first: it
+is left blocking, and the kernel wakes it a few times per second (``SO_RCVTIMEO``) to look at the clock.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import struct
+import time
+from typing import Final, Protocol
+
+__all__ = (
+    "BrokenOffError",
+    "CommandSocket",
+    "command_socket",
+)
+
+_TICK_S: Final = 0.25
+_TICK: Final = struct.pack("ll", 0, int(_TICK_S * 1_000_000))
+
+
+class BrokenOffError(Exception):
+    """The connection broke after a part of a command had been sent."""
+
+
+class CommandSocket(Protocol):
+    """A connected socket."""
+
+    buffer: bytearray
+    """Where :meth:`receive` puts what came."""
+
+    def send(self, data: bytes, deadline: float) -> None:
+        """Send all of the data.
+
+        Raises:
+            BrokenOffError: The connection broke in the middle.
+            TimeoutError: Not all was sent by the deadline.
+            OSError: The connection is broken; nothing at all was sent.
+        """
+        ...
+
+    def receive(self, deadline: float) -> int:
+        """Wait for bytes, put them into :attr:`buffer` and return how many there are.
+
+        Raises:
+            TimeoutError: Nothing came by the deadline. What did come is returned, however late it is looked at.
+            OSError: The connection is broken.
+        """
+        ...
+
+    def is_quiet(self) -> bool:
+        """Tell whether the connection is open and nothing has come. Never waits."""
+        ...
+
+
+def command_socket(connected: socket.socket, buffer_size: int) -> CommandSocket:
+    """Return the best way to use a socket.
+
+    Args:
+        connected: The socket. It stays its owner's task to close it.
+        buffer_size: How many bytes to take from it at once.
+    """
+    if not isinstance(connected, ssl.SSLSocket):
+        try:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TICK)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TICK)
+        except OSError:
+            return _TimedSocket(connected, buffer_size)
+        return _TickingSocket(connected, buffer_size)
+    return _TimedSocket(connected, buffer_size)
+
+
+class _TickingSocket:
+    """A blocking socket that the kernel wakes regularly."""
+
+    def __init__(self, connected: socket.socket, buffer_size: int) -> None:
+        connected.settimeout(None)
+        self.buffer = bytearray(buffer_size)
+        self._send = connected.send
+        self._receive_into = connected.recv_into
+        poller = select.poll()
+        poller.register(connected, select.POLLIN)
+        self._poll = poller.poll
+
+    def send(self, data: bytes, deadline: float) -> None:
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent != len(data):
+            self._send_rest(memoryview(data)[sent:], deadline)
+
+    def _send_rest(self, rest: memoryview, deadline: float) -> None:
+        while rest:
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+            try:
+                rest = rest[self._send(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise BrokenOffError from error
+
+    def receive(self, deadline: float) -> int:
+        while True:
+            left_s = deadline - time.monotonic()
+            if left_s < _TICK_S and not self._poll(max(left_s * 1000, 0)):
+                raise TimeoutError
+            try:
+                size = self._receive_into(self.buffer)
+            except BlockingIOError:
+                continue
+            return _checked(size)
+
+    def is_quiet(self) -> bool:
+        return not self._poll(0)
+
+
+class _TimedSocket:
+    """A socket that is given a time limit before each step: one with TLS, whose reads the kernel cannot wake."""
+
+    def __init__(self, connected: socket.socket, buffer_size: int) -> None:
+        self.buffer = bytearray(buffer_size)
+        self._socket = connected
+
+    def send(self, data: bytes, deadline: float) -> None:
+        rest = memoryview(data)
+        while rest:
+            self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except TimeoutError:
+                raise
+            except OSError as error:
+                if len(rest) == len(data):
+                    raise
+                raise BrokenOffError from error
+
+    def receive(self, deadline: float) -> int:
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        return _checked(self._socket.recv_into(self.buffer))
+
+    def is_quiet(self) -> bool:
+        self._socket.setblocking(False)
+        try:
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            # TLS may have read something after all, such as tickets and new keys, but no data.
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def _checked(size: int) -> int:
+    if not size:
+        raise ConnectionResetError("closed by the other side")
+    return size

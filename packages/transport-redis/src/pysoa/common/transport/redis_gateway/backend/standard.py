@@ -1,0 +1,97 @@
+"""A fixed list of Redis masters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+import redis
+
+from pysoa.common._redaction import redacted_repr
+from pysoa.common.transport.redis_gateway.backend import _redis_py
+from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint
+from pysoa.common.transport.redis_gateway.backend._pool import ConnectionPool
+from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient
+
+__all__ = ("StandardRedisClient",)
+
+_CONNECTION_DEFAULTS: Final = {"socket_connect_timeout": 5.0, "socket_keepalive": True}
+
+
+class StandardRedisClient(BaseRedisClient):
+    """Talks to Redis servers whose addresses are known. Nothing is connected until it is needed."""
+
+    DEFAULT_PORT: ClassVar[int] = 6379
+    URL_SYNTAX: ClassVar[re.Pattern[str]] = re.compile(r"^(unix|rediss?)://")
+
+    def __init__(
+        self,
+        hosts: Iterable[str | tuple[str, int]] | None = None,
+        connection_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Remember the servers.
+
+        Args:
+            hosts: The masters, in the order that all clients and servers must share: host names, pairs of host
+                and port, or URLs that start with ``redis://``, ``rediss://`` or ``unix://``. ``None`` or nothing
+                stands for ``localhost``.
+            connection_kwargs: What redis-py takes for each connection, such as ``password``, ``db`` or ``ssl``.
+
+        Raises:
+            TypeError: redis-py does not know one of ``connection_kwargs``.
+            ValueError: A host is not as described, or redis-py refuses an argument.
+        """
+        arguments = {**_CONNECTION_DEFAULTS, **(connection_kwargs or {})}
+        self._pools = [ConnectionPool(endpoint) for endpoint in self._endpoints(hosts, arguments)]
+        super().__init__(ring_size=len(self._pools))
+
+    @classmethod
+    def _endpoints(
+        cls, hosts: Iterable[str | tuple[str, int]] | None, arguments: Mapping[str, Any]
+    ) -> list[Endpoint]:
+        if isinstance(hosts, str):
+            raise ValueError("Redis hosts must be specified as an iterable of hosts.")
+        return [cls._endpoint(host, arguments) for host in list(hosts or ()) or ["localhost"]]
+
+    @classmethod
+    def _endpoint(cls, entry: object, arguments: Mapping[str, Any]) -> Endpoint:
+        if isinstance(entry, str) and cls.URL_SYNTAX.match(entry):
+            return Endpoint({**arguments, **_arguments_in(entry)})
+        host, port = (entry, cls.DEFAULT_PORT) if isinstance(entry, str) else _pair(entry)
+        if not isinstance(host, str) or not isinstance(port, int) or "://" in host:
+            raise ValueError(
+                "Each Redis `hosts` entries must be specified as either a string host name (which will default to "
+                f"port {cls.DEFAULT_PORT}), string Redis URI, or a two-tuple of (string, int) host and port. "
+                f"`{redacted_repr(entry)}` did not fit this requirement."
+            )
+        return Endpoint({**arguments, "host": host, "port": port})
+
+    def _pool(self, index: int, deadline: float) -> ConnectionPool:
+        if not 0 <= index < self._ring_size:
+            self._check_index(index)
+        return self._pools[index]
+
+    def _get_connection(self, index: int) -> redis.Redis:
+        self._check_index(index)
+        return self._pools[index].endpoint.client()
+
+    def _renew_after_fork(self) -> None:
+        parents_pools = self._pools
+        self._pools = [ConnectionPool(pool.endpoint) for pool in parents_pools]
+        for pool in parents_pools:
+            pool.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(pool.endpoint.address for pool in self._pools)}>"
+
+
+def _pair(entry: object) -> tuple[object, object]:
+    return (entry[0], entry[1]) if isinstance(entry, tuple) and len(entry) == 2 else (None, None)
+
+
+def _arguments_in(url: str) -> dict[str, Any]:
+    try:
+        return _redis_py.url_arguments(url)
+    except ValueError as error:
+        raise ValueError(f"The Redis URL {redacted_repr(url)} is not usable: {error}") from None
