@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import environments
 import psutil
+
+import environments
 from pysoa.test.redis_server import RedisServer
 
 HERE = Path(__file__).resolve().parent

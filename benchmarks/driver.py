@@ -1,7 +1,7 @@
 """What every contestant's client process does: take orders on standard input, run them, report as JSON.
 
-An order is one line ``SCENARIO CALLS IN_FLIGHT``; the report has the wall seconds, the CPU seconds of this process and
-the latencies. It runs under Python 3.9 to 3.13, with the environment of any contestant.
+An order is one line ``SCENARIO CALLS IN_FLIGHT``; the report has the wall seconds, the CPU seconds of this
+process and the latencies. It runs under Python 3.9 to 3.13, with the environment of any contestant.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import resource
 import sys
 import time
 from collections import deque
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from bench_service import bodies
 
@@ -69,11 +70,14 @@ def serve(contestant: Contestant) -> None:
         if not scenario.check(contestant.call(scenario.action, scenario.body)):
             raise SystemExit(f"wrong answer in scenario {name}")
         gc.collect()
-        run = _one_at_a_time if in_flight == "1" else _windowed
-        print(json.dumps(run(contestant, scenario, int(calls), int(in_flight))), flush=True)
+        if in_flight == "1":
+            report = _one_at_a_time(contestant, scenario, int(calls))
+        else:
+            report = _windowed(contestant, scenario, int(calls), int(in_flight))
+        print(json.dumps(report), flush=True)
 
 
-def _one_at_a_time(contestant: Contestant, scenario: Scenario, calls: int, in_flight: int) -> dict[str, Any]:
+def _one_at_a_time(contestant: Contestant, scenario: Scenario, calls: int) -> dict[str, Any]:
     latencies = [0.0] * calls
     cpu_before, start = _cpu_seconds(), time.perf_counter()
     before = start
@@ -96,7 +100,7 @@ def _windowed(contestant: Contestant, scenario: Scenario, calls: int, in_flight:
     for _ in range(calls):
         contestant.receive()
         now = time.perf_counter()
-        # With several workers answers may overtake each other; the oldest request stands for whichever was answered.
+        # Several workers' answers may overtake each other; the oldest request stands for whichever it was.
         latencies.append(now - sent_at.popleft())
         if to_send:
             to_send -= 1

@@ -13,6 +13,23 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE / ".environments"
 
+_DESCRIBE = """
+import json, platform, attr, msgpack, redis
+try:
+    import hiredis
+    parser = hiredis.__version__
+except ImportError:
+    parser = "none"
+packer = msgpack.Packer.__module__.rpartition(".")[2]
+print(json.dumps({
+    "python": platform.python_version(),
+    "redis-py": redis.__version__,
+    "hiredis": parser,
+    "msgpack": ".".join(map(str, msgpack.version)) + " " + packer,
+    "attrs": attr.__version__,
+}))
+"""
+
 
 def ours() -> str:
     """Return the interpreter that runs this program, in which our distributions are installed."""
@@ -22,8 +39,8 @@ def ours() -> str:
 def original() -> str:
     """Return an interpreter with PySOA 1.4.9, installing it on the first call.
 
-    The oldest interpreter at hand is taken, down to 3.9: there msgpack 0.6.2 still builds its C extension, which 1.4.9
-    would otherwise have to do without. ``BENCH_ORIGINAL_PYTHON`` names another one.
+    The oldest interpreter at hand is taken, down to 3.9: there msgpack 0.6.2 still builds its C extension,
+    which 1.4.9 would otherwise have to do without. ``BENCH_ORIGINAL_PYTHON`` names another one.
     """
     folder = ENVIRONMENTS / "pysoa-1.4.9"
     python = folder / "bin" / "python"
@@ -48,16 +65,8 @@ def original() -> str:
 
 def describe(python: str) -> dict[str, str]:
     """Return the versions that matter in an interpreter's environment."""
-    code = (
-        "import json, platform, msgpack, redis, attr\n"
-        "try: import hiredis; parser = hiredis.__version__\n"
-        "except ImportError: parser = 'none'\n"
-        "print(json.dumps({'python': platform.python_version(), 'redis-py': redis.__version__, 'hiredis': parser,"
-        " 'msgpack': '.'.join(map(str, msgpack.version)) + ' ' + msgpack.Packer.__module__.rpartition('.')[2],"
-        " 'attrs': attr.__version__}))"
-    )
     result: dict[str, str] = json.loads(
-        subprocess.check_output([python, "-W", "ignore", "-c", code], text=True)
+        subprocess.check_output([python, "-W", "ignore", "-c", _DESCRIBE], text=True)
     )
     return result
 

@@ -1,7 +1,7 @@
 """The floor: the four Redis list operations of a call over a raw socket with MessagePack, and nothing else.
 
-No validation, no types, no time limits, no errors, no expiry, no framing: what remains is what Redis, the kernel and
-MessagePack cost a Python program. Run as ``python floor.py worker PORT`` and ``python floor.py client PORT``.
+No validation, no types, no time limits, no errors, no expiry, no framing: what remains is what Redis, the
+kernel and MessagePack cost a Python program. Run as ``python floor.py worker PORT`` or ``... client PORT``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import socket
 import sys
 from typing import Any, NoReturn
 
-import driver
 import msgpack
+
+import driver
 from bench_service import bodies
 
 QUEUE = b"floor:requests"
@@ -61,7 +62,7 @@ def encode_time(value: object) -> msgpack.ExtType:
     raise TypeError(type(value))
 
 
-def decode_time(code: int, data: bytes) -> datetime.datetime:
+def decode_time(_code: int, data: bytes) -> datetime.datetime:
     """Decode what :func:`encode_time` made."""
     return _EPOCH + datetime.timedelta(microseconds=int.from_bytes(data))
 

@@ -6,7 +6,8 @@ Run as ``python pysoa_client.py redis`` or ``python pysoa_client.py local`` with
 from __future__ import annotations
 
 import sys
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import driver
 from bench_service.settings import CLIENT_SETTINGS, SOA_SERVER_SETTINGS

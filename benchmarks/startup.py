@@ -6,19 +6,21 @@ import statistics
 import subprocess
 from typing import Any
 
+import psutil
+
 import contestants
 import environments
-import psutil
 
 _TIMED_IMPORT = "import time; start = time.perf_counter(); {}; print(time.perf_counter() - start)"
 _CLIENT = "import pysoa.client.client"
+_COUNT_REDIS = "print(sum(name.split('.')[0] == 'redis' for name in sys.modules))"
 _LIBRARIES = (
     "import conformity.fields, conformity.settings, pymetrics.instruments, pymetrics.recorders.noop, msgpack"
 )
 
 
 def measure(chosen: list[contestants.Processes], repeats: int = 15) -> dict[str, Any]:
-    """Return import times as medians of alternating runs, and the resident memory of each contestant's first worker."""
+    """Return import times as medians of alternating runs, and the memory of each first worker."""
     client, libraries = [], []
     for _ in range(repeats):
         client.append(_seconds(_CLIENT))

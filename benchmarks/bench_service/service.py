@@ -1,14 +1,14 @@
-"""Actions with schemas of the kinds that services use: nested, lists of dictionaries, nullable, any-of, dates."""
+"""Actions with schemas as services use them: nested, lists of dictionaries, nullable, any-of, dates."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from conformity import fields
-from pysoa.server.action.base import Action
-from pysoa.server.server import Server
 
 from bench_service import bodies
+from pysoa.server.action.base import Action
+from pysoa.server.server import Server
 
 RECORD = fields.Dictionary(
     {
