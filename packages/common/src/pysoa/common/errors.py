@@ -40,11 +40,11 @@ class Error:
     message: str
     """The human-readable error message."""
     field: str | None = None
-    """The job attribute or action request field that failed validation, dots between levels; else ``None``."""
+    """The job attribute or action request field that failed validation, dotted; else ``None``."""
     traceback: str | None = None
     """The traceback of the exception behind this error, if it tells anything; else ``None``."""
     variables: dict[str, Any] | None = None
-    """Names and values that belong to this error; else ``None``. They are sent as they are: no secrets here."""
+    """Names and values that belong to this error; else ``None``. They are sent: no secrets here."""
     denied_permissions: list[str] | None = None
     """The permissions that were missing, if the service reports them; else ``None``."""
     is_caller_error: bool = attrs.field(default=False, metadata={"added_in_version": (0, 70, 0)})
