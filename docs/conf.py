@@ -1,0 +1,51 @@
+"""The documentation of all five distributions; ``make docs`` builds it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import pathlib
+import sys
+
+_DOCS = pathlib.Path(__file__).parent
+sys.path.insert(0, str(_DOCS))
+
+from _reference import write_reference_pages  # noqa: E402 (found by the line above)
+
+project = "PySOA"
+author = "The PySOA developers"
+copyright = "The PySOA developers"
+release = importlib.metadata.version("pysoa-common")
+version = ".".join(release.split(".")[:2])
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = f"PySOA {version}"
+html_theme_options = {"navigation_with_keys": True}
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "both"
+autodoc_typehints_description_target = "documented_params"
+autodoc_preserve_defaults = True
+autodoc_class_signature = "separated"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+python_use_unqualified_type_names = True
+
+# Every reference to a public name of ours must resolve. Names of other libraries cannot, since their
+# inventories are on the network; private modules of ours have no pages.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!pysoa\.).*"),
+    (r"py:.*", r"pysoa\.(.*\.)?_.*"),
+]
+
+write_reference_pages(_DOCS.parent / "packages", _DOCS / "reference")
