@@ -16,6 +16,7 @@ __all__ = (
     "is_array",
     "is_dict",
     "is_list",
+    "is_set",
     "to_plain",
 )
 Array: TypeAlias = list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]
@@ -68,6 +69,11 @@ def is_dict(value: object) -> TypeGuard[dict[Any, Any]]:
 def is_list(value: object) -> TypeGuard[list[Any]]:
     """Tell whether a value is a list."""
     return isinstance(value, list)
+
+
+def is_set(value: object) -> TypeGuard[set[Any] | frozenset[Any]]:
+    """Tell whether a value is a set or a frozenset."""
+    return isinstance(value, (set, frozenset))
 
 
 def is_array(value: object) -> TypeGuard[Array]:
