@@ -18,8 +18,8 @@ from pysoa.common.transport.redis_gateway.backend._sockets import command_socket
 
 __all__ = ("RedisConnection",)
 
-# What has come by the deadline is read to its end, since it may hold a message that is no longer in its list. But a
-# peer that keeps dripping bytes gets no more than this.
+# What has begun to come by the deadline is read to its end, since it may hold a message that is no longer in
+# its list. But a peer that keeps dripping bytes gets no more than this.
 _READING_ON_S: Final = 0.25
 _PING: Final = b"*1\r\n$4\r\nPING\r\n"
 
@@ -95,8 +95,8 @@ class RedisConnection:
         self._is_unused = False
 
     def _write_on_new_connection(self, data: bytes, deadline: float) -> None:
-        # The server closed the connection while it lay in the pool, and not one byte has left since it was taken
-        # from there. So nothing can have been run, and it is safe to send it once more.
+        # The server closed the connection while it lay in the pool, and not one byte has left since it was
+        # taken from there. So nothing can have been run, and it is safe to send it once more.
         self.close()
         self._open(deadline)
         try:
@@ -181,7 +181,7 @@ class RedisConnection:
         return not self._has_data()
 
     def close(self) -> None:
-        """Close the connection; in a process forked off since, only this process' part in it. Never raises."""
+        """Close the connection; in a process forked off since, only this process' end of it. Never raises."""
         try:
             self._link.disconnect()
         except Exception:

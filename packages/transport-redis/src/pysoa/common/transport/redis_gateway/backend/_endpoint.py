@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import redis
 
@@ -11,7 +11,7 @@ from pysoa.common._redaction import redact_connection_settings
 from pysoa.common.transport.redis_gateway.backend import _redis_py
 from pysoa.common.transport.redis_gateway.backend._errors import Secrets, translate
 
-__all__ = ("Endpoint",)
+__all__ = ("Endpoint", "pair_in")
 
 _DEFAULT_READ_SIZE: Final = 65_536
 _SECRET_NAMES: Final = ("password", "ssl_password")
@@ -24,9 +24,9 @@ class Endpoint:
         """Remember how to connect; do nothing yet.
 
         Args:
-            arguments: What ``redis.Redis`` takes, with ``host`` and ``port``, and what its connections take beyond
-                that. ``socket_connect_timeout`` limits one attempt to connect, ``socket_timeout`` each further
-                step of the log-in; commands have deadlines of their own.
+            arguments: What ``redis.Redis`` takes, with ``host`` and ``port``, and what its connections take
+                beyond that. ``socket_connect_timeout`` limits one attempt to connect, ``socket_timeout`` each
+                further step of the log-in; commands have deadlines of their own.
             kind: What to call the server in reports.
 
         Raises:
@@ -76,6 +76,19 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {redact_connection_settings(self._arguments)}>"
+
+
+def pair_in(entry: object) -> tuple[object, object]:
+    """Return the two elements of an entry of ``hosts``, or twice ``None`` if it is no pair.
+
+    Args:
+        entry: The entry as it was configured.
+    """
+    if isinstance(entry, tuple):
+        elements = cast("tuple[object, ...]", entry)
+        if len(elements) == 2:
+            return elements[0], elements[1]
+    return None, None
 
 
 def _address(connection_arguments: Mapping[str, Any]) -> str:

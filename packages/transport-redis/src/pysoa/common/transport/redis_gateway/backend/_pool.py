@@ -89,8 +89,8 @@ class ConnectionPool:
     def _wait_for_permit(self, permits: threading.Semaphore, deadline: float) -> None:
         if not permits.acquire(timeout=max(deadline - time.monotonic(), 0)):
             raise BackendError(
-                f"All {self.endpoint.max_connections} connections to {self.endpoint.name} were in use until the "
-                "time limit. Raise max_connections in connection_kwargs.",
+                f"All {self.endpoint.max_connections} connections to {self.endpoint.name} were in use until "
+                "the time limit. Raise max_connections in connection_kwargs.",
                 cause_name="ConnectionError",
             )
 

@@ -1,9 +1,9 @@
 """All that is asked of redis-py: to connect, speak TLS and log in, and to do so by a deadline.
 
-Its classes for connections are public, and stay in charge of everything up to the log-in. After it, the socket is used
-directly: redis-py's own ways to send and to read cost several times what the system calls cost, and know no deadline.
-For that, one private attribute is read here, ``_sock``, which has been there in all versions since 2.0. Newer versions
-have a method for it that the older ones lack, and that is private as well.
+Its classes for connections are public, and stay in charge of everything up to the log-in. After it, the
+socket is used directly: redis-py's own ways to send and to read add a quarter to what the system calls cost,
+and know no deadline. For that, one private attribute is read here, ``_sock``, which has been there in all
+versions since 2.0. Newer versions have a method for it that the older ones lack, and that is private as well.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ __all__ = (
     "open_socket",
     "url_arguments",
 )
+
+# redis-py's own annotations are partial and change with each version, so both are taken without them.
+_client_class: Any = redis.Redis
+_connection_module: Any = redis.connection
 
 _SHORTEST_STEP_S: Final = 0.001
 # The few replies of a log-in are short; the buffer for messages is our own.
@@ -77,12 +81,13 @@ class _BoundedConnection:
     def socket_timeout(self, value: object) -> None:
         pass
 
-    def send_packed_command(self, command: object, check_health: bool = True) -> None:
+    def send_packed_command(self, command: object, check_health: bool = False) -> None:
         """Send one command of the log-in; the wait for its answer gets what is left of the time, too."""
         sock = open_socket(self)
         if sock is not None:
             sock.settimeout(self.socket_timeout)
-        super().send_packed_command(command, check_health=False)  # type: ignore[misc]  # redis-py's, see below
+        redis_py: Any = super()
+        redis_py.send_packed_command(command, check_health)
 
     def _left_s(self, limit_s: float | None) -> float:
         left_s = max(self.deadline - time.monotonic(), _SHORTEST_STEP_S)
@@ -91,7 +96,7 @@ class _BoundedConnection:
 
 def connection_class_and_arguments(
     arguments: Mapping[str, Any],
-) -> tuple[type[redis.connection.AbstractConnection], dict[str, Any]]:
+) -> tuple[Any, dict[str, Any]]:
     """Translate the arguments of a client into those of its connections, as redis-py itself does it.
 
     Args:
@@ -103,9 +108,9 @@ def connection_class_and_arguments(
     Raises:
         TypeError: There is an argument that redis-py does not know.
     """
-    known = inspect.signature(redis.Redis.__init__).parameters
+    known = inspect.signature(_client_class.__init__).parameters
     client_arguments = {name: value for name, value in arguments.items() if name in known}
-    pool = client(client_arguments).connection_pool
+    pool: Any = client(client_arguments).connection_pool
     connection_class = pool.connection_class
     given_class = arguments.get("connection_class")
     if given_class is not None:
@@ -149,16 +154,16 @@ def client(arguments: Mapping[str, Any]) -> redis.Redis:
         arguments: What ``redis.Redis`` takes.
     """
     ours = {name: value for name, value in arguments.items() if name not in _NOT_FOR_CLIENTS}
-    return redis.Redis(**{**ours, "decode_responses": False, "protocol": 2})
+    return cast("redis.Redis", _client_class(**{**ours, "decode_responses": False, "protocol": 2}))
 
 
-def _plain_class(given_class: Any) -> type[redis.connection.AbstractConnection]:
+def _plain_class(given_class: Any) -> Any:
     # The classes for Sentinel ask their own pool for the address. That is done elsewhere here, so that only
     # whether they speak TLS matters.
     if issubclass(given_class, redis.sentinel.SentinelManagedConnection):
         is_tls = issubclass(given_class, redis.SSLConnection)
         return redis.SSLConnection if is_tls else redis.Connection
-    return cast(type[redis.connection.AbstractConnection], given_class)
+    return given_class
 
 
 def _leave_out(connection_arguments: dict[str, Any], is_unix_socket: bool) -> None:
@@ -174,7 +179,7 @@ def _leave_out(connection_arguments: dict[str, Any], is_unix_socket: bool) -> No
 @functools.cache
 def _no_client_info() -> dict[str, None]:
     # CLIENT SETINFO would cost each connection two round trips.
-    known = inspect.signature(redis.connection.AbstractConnection.__init__).parameters
+    known = inspect.signature(_connection_module.AbstractConnection.__init__).parameters
     if "driver_info" in known:
         return {"driver_info": None}
     return {name: None for name in ("lib_name", "lib_version") if name in known}
@@ -189,8 +194,8 @@ def url_arguments(url: str) -> dict[str, Any]:
     Raises:
         ValueError: It has a part that is not as it must be.
     """
-    arguments = dict(redis.connection.parse_url(url))
-    connection_class = arguments.pop("connection_class", None)
+    arguments = dict[str, Any](_connection_module.parse_url(url))
+    connection_class: Any = arguments.pop("connection_class", None)
     if connection_class is redis.UnixDomainSocketConnection:
         arguments["unix_socket_path"] = arguments.pop("path", "")
     elif connection_class is redis.SSLConnection:
@@ -199,12 +204,12 @@ def url_arguments(url: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _bounded_class(connection_class: type[redis.connection.AbstractConnection]) -> Any:
+def _bounded_class(connection_class: Any) -> Any:
     return type(f"Bounded{connection_class.__name__}", (_BoundedConnection, connection_class), {})
 
 
 def connect(
-    connection_class: type[redis.connection.AbstractConnection],
+    connection_class: Any,
     connection_arguments: Mapping[str, Any],
     deadline: float | None = None,
     connect_limit_s: float | None = None,

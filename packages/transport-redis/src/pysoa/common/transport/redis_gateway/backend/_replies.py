@@ -1,7 +1,7 @@
 """Turns bytes from Redis into replies: by hiredis if it is installed, else by plain Python.
 
-Only what Redis says in version 2 of its protocol is read. Connections are always opened in that version: it has all
-that lists need, and saves a round trip per connection.
+Only what Redis says in version 2 of its protocol is read. Connections are always opened in that version: it
+has all that lists need, and saves a round trip per connection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = (
 INCOMPLETE: Final = object()
 """What a reader returns while the reply has not come in full."""
 
-# The words that redis-py cuts off before it shows an error text. PySOA 1.x callers know the texts without them.
+# The words that redis-py cuts off before it shows an error text. Callers of 1.x know the texts without them.
 _WORDS_CUT_OFF: Final = frozenset({"ERR", "EXECABORT", "LOADING", "NOAUTH", "NOPERM", "NOSCRIPT", "READONLY"})
 # By the name that redis-py gives to each, since that is what 1.x reports show.
 _UNAVAILABLE: Final = {
@@ -144,7 +144,8 @@ class PythonReplyReader:
         if line_end < 0:
             self._refuse_other_protocols(start)
             return INCOMPLETE, start
-        kind, line, end = self._data[start : start + 1], bytes(self._data[start + 1 : line_end]), line_end + 2
+        whole_line = bytes(self._data[start:line_end])
+        kind, line, end = whole_line[:1], whole_line[1:], line_end + 2
         if kind == b"$":
             return self._parse_bulk(_number(line), end)
         if kind == b":":
@@ -155,7 +156,7 @@ class PythonReplyReader:
             return line, end
         if kind == b"-":
             return error_reply(line.decode("utf-8", "replace")), end
-        raise _violation(self._data[start:line_end])
+        raise _violation(whole_line)
 
     def _parse_bulk(self, size: int, start: int) -> tuple[object, int]:
         end = start + size
@@ -182,7 +183,8 @@ class PythonReplyReader:
 
     def _refuse_other_protocols(self, start: int) -> None:
         # Otherwise a peer that never ends its line would be listened to, and stored, without end.
-        if self._data[start : start + 1] not in (b"", b"$", b":", b"*", b"+", b"-"):
+        kind = bytes(self._data[start : start + 1])
+        if kind not in (b"", b"$", b":", b"*", b"+", b"-"):
             raise _violation(self._data[start:])
 
 

@@ -1,7 +1,8 @@
-"""Sends and receives over a connected socket, each step with a deadline of its own, in as few system calls as it takes.
+"""Sends and receives over a connected socket by a deadline, in as few system calls as it takes.
 
-Python waits for a socket with a time limit by two calls, ``poll`` and ``recv``. A plain socket is spared the first: it
-is left blocking, and the kernel wakes it a few times per second (``SO_RCVTIMEO``) to look at the clock.
+Python waits for a socket with a time limit by two calls, ``poll`` and ``recv``. A plain socket is spared the
+first: it is left blocking, and the kernel wakes it a few times per second (``SO_RCVTIMEO``) to look at the
+clock.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class CommandSocket(Protocol):
         """Wait for bytes, put them into :attr:`buffer` and return how many there are.
 
         Raises:
-            TimeoutError: Nothing came by the deadline. What did come is returned, however late it is looked at.
+            TimeoutError: Nothing came by the deadline. What did come is returned, however late it is seen.
             OSError: The connection is broken.
         """
         ...
@@ -121,7 +122,7 @@ class _TickingSocket:
 
 
 class _TimedSocket:
-    """A socket that is given a time limit before each step: one with TLS, whose reads the kernel cannot wake."""
+    """A socket that is given a time limit before each step. With TLS, the kernel cannot wake a read."""
 
     def __init__(self, connected: socket.socket, buffer_size: int) -> None:
         self.buffer = bytearray(buffer_size)

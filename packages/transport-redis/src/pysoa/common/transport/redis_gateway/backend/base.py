@@ -100,8 +100,8 @@ class BaseRedisClient(abc.ABC):
     def index_for(self, key: str, deadline: float | None = None) -> int:
         """Return which master holds a list.
 
-        Reply lists have a master of their own, by the hash of their key. Any other list lives on all masters, and
-        the next in turn is returned.
+        Reply lists have a master of their own, by the hash of their key. Any other list lives on all masters,
+        and the next in turn is returned.
 
         Args:
             key: The full key.
@@ -125,8 +125,12 @@ class BaseRedisClient(abc.ABC):
         self._know_ring(deadline)
         return next(self._indexes)
 
-    def _know_ring(self, deadline: float | None) -> None:
+    def _know_ring(self, deadline: float | None) -> None:  # noqa: B027  # not abstract: most rings are known
         """Find out how many masters there are, if it is not known yet."""
+
+    def _set_ring_size(self, ring_size: int) -> None:
+        self._indexes = _endless_indexes(ring_size)
+        self._ring_size = ring_size
 
     def _get_consistent_hash_index(self, value: str) -> int:
         return ring_index(value, self.ring_size)
@@ -166,7 +170,7 @@ class BaseRedisClient(abc.ABC):
         """
         _pool_of(connection).discard(connection)
 
-    def reset_clients(self) -> None:
+    def reset_clients(self) -> None:  # noqa: B027  # not abstract: fixed masters cannot change
         """Forget which server is master, if that can change; called after an error."""
 
     @abc.abstractmethod

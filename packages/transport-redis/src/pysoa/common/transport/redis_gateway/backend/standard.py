@@ -10,7 +10,7 @@ import redis
 
 from pysoa.common._redaction import redacted_repr
 from pysoa.common.transport.redis_gateway.backend import _redis_py
-from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint
+from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint, pair_in
 from pysoa.common.transport.redis_gateway.backend._pool import ConnectionPool
 from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient
 
@@ -33,10 +33,10 @@ class StandardRedisClient(BaseRedisClient):
         """Remember the servers.
 
         Args:
-            hosts: The masters, in the order that all clients and servers must share: host names, pairs of host
-                and port, or URLs that start with ``redis://``, ``rediss://`` or ``unix://``. ``None`` or nothing
-                stands for ``localhost``.
-            connection_kwargs: What redis-py takes for each connection, such as ``password``, ``db`` or ``ssl``.
+            hosts: The masters, in the order that all clients and servers must share: host names, pairs of
+                host and port, or URLs that start with ``redis://``, ``rediss://`` or ``unix://``. ``None`` or
+                nothing stands for ``localhost``.
+            connection_kwargs: What redis-py takes for each connection, such as ``password``, ``db``, ``ssl``.
 
         Raises:
             TypeError: redis-py does not know one of ``connection_kwargs``.
@@ -58,16 +58,17 @@ class StandardRedisClient(BaseRedisClient):
     def _endpoint(cls, entry: object, arguments: Mapping[str, Any]) -> Endpoint:
         if isinstance(entry, str) and cls.URL_SYNTAX.match(entry):
             return Endpoint({**arguments, **_arguments_in(entry)})
-        host, port = (entry, cls.DEFAULT_PORT) if isinstance(entry, str) else _pair(entry)
+        host, port = (entry, cls.DEFAULT_PORT) if isinstance(entry, str) else pair_in(entry)
         if not isinstance(host, str) or not isinstance(port, int) or "://" in host:
             raise ValueError(
-                "Each Redis `hosts` entries must be specified as either a string host name (which will default to "
-                f"port {cls.DEFAULT_PORT}), string Redis URI, or a two-tuple of (string, int) host and port. "
+                "Each Redis `hosts` entries must be specified as either a string host name (which will "
+                f"default to port {cls.DEFAULT_PORT}), string Redis URI, or a two-tuple of (string, int) "
+                "host and port. "
                 f"`{redacted_repr(entry)}` did not fit this requirement."
             )
         return Endpoint({**arguments, "host": host, "port": port})
 
-    def _pool(self, index: int, deadline: float) -> ConnectionPool:
+    def _pool(self, index: int, deadline: float) -> ConnectionPool:  # noqa: ARG002  # nothing to wait for
         if not 0 <= index < self._ring_size:
             self._check_index(index)
         return self._pools[index]
@@ -84,10 +85,6 @@ class StandardRedisClient(BaseRedisClient):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {', '.join(pool.endpoint.address for pool in self._pools)}>"
-
-
-def _pair(entry: object) -> tuple[object, object]:
-    return (entry[0], entry[1]) if isinstance(entry, tuple) and len(entry) == 2 else (None, None)
 
 
 def _arguments_in(url: str) -> dict[str, Any]:
