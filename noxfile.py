@@ -102,7 +102,7 @@ def faults(session: nox.Session) -> None:
 @tool_session
 def wheels(session: nox.Session) -> None:
     """Build the five distributions, and install and use them in empty environments."""
-    install(session, "--group", "test", "--group", "wheels")
+    install(session, "--group", "test", "--group", "types", "--group", "wheels")
     pytest(session, "tests/packaging")
 
 
