@@ -27,8 +27,8 @@ class LazyClient:
 
     Args:
         make_client: What builds the client, called with the context, at most once.
-        context: The context header of the job. It is copied, since actions may change the header, but what the
-            client hands on is the context with which the job arrived.
+        context: The context header of the job. It is copied, since actions may change the header, but what
+            the client hands on is the context with which the job arrived.
     """
 
     __slots__ = ("_client", "_context", "_make_client")
@@ -72,5 +72,5 @@ class ClientAttribute:
 
 
 def client_of(request: Any) -> Any:
-    """Return what the request holds as its client, without building one: a lazy client, a client, or ``None``."""
+    """Return what the request holds as its client, a lazy one perhaps, without building it."""
     return request.__dict__.get("client")

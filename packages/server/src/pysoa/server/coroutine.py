@@ -24,15 +24,15 @@ MiddlewareCoroutine = TypeVar("MiddlewareCoroutine", bound=Coroutine[Any, Any, A
 class CoroutineMiddleware:
     """Base of coroutine middleware; override either method, or both.
 
-    A server takes its coroutine middleware from the setting ``coroutine_middleware``, whose first entry is the
-    outermost one.
+    A server takes its coroutine middleware from the setting ``coroutine_middleware``, whose first entry is
+    the outermost one.
     """
 
     def before_run_coroutine(self) -> None:
-        """Do what must happen in the thread that calls ``run_coroutine``, before the coroutine is handed over.
+        """Do what must happen in the thread that calls ``run_coroutine``, before the hand-over.
 
-        Called in the order in which the middleware is configured, while :meth:`coroutine` is called in the reverse
-        order, so that the first configured middleware becomes the outermost.
+        Called in the order in which the middleware is configured, while :meth:`coroutine` is called in the
+        reverse order, so that the first configured middleware becomes the outermost.
         """
 
     def coroutine(self, coroutine: MiddlewareCoroutine) -> MiddlewareCoroutine:

@@ -41,7 +41,8 @@ class JobError(PySOAServerError):
 
         Args:
             errors: What went wrong, for the caller to read.
-            set_is_caller_error_to: Who is at fault, written into every error; ``None`` leaves the errors as they are.
+            set_is_caller_error_to: Who is at fault, written into every error; ``None`` leaves the errors as
+                they are.
         """
         super().__init__(errors)
         self.errors: list[Error] = _with_fault(errors, set_is_caller_error_to)
@@ -51,14 +52,15 @@ class JobError(PySOAServerError):
 
 
 class ActionError(PySOAServerError):
-    """Ends the running action; the caller gets an action response that holds these errors and an empty body."""
+    """Ends the running action; the caller gets an action response with these errors and an empty body."""
 
     def __init__(self, errors: Iterable[Error], set_is_caller_error_to: bool | None = True) -> None:
         """Construct the error.
 
         Args:
             errors: What went wrong, for the caller to read.
-            set_is_caller_error_to: Who is at fault, written into every error; ``None`` leaves the errors as they are.
+            set_is_caller_error_to: Who is at fault, written into every error; ``None`` leaves the errors as
+                they are.
         """
         super().__init__(errors)
         self.errors: list[Error] = _with_fault(errors, set_is_caller_error_to)
@@ -103,6 +105,8 @@ def _with_fault(errors: Iterable[Error], is_caller_error: bool | None) -> list[E
 def _describe(errors: Iterable[Error]) -> str:
     """Say in one line what the errors are, without their variables, which may hold what nobody should log."""
     return "; ".join(
-        f"{error.code}: {error.message}" if error.field is None else f"{error.field} {error.code}: {error.message}"
+        f"{error.code}: {error.message}"
+        if error.field is None
+        else f"{error.field} {error.code}: {error.message}"
         for error in errors
     )

@@ -19,18 +19,21 @@ ServerMiddlewareActionTask: TypeAlias = Callable[[AnyActionRequest], ActionRespo
 @fields.ClassConfigurationSchema.provider(
     fields.Dictionary(
         {},
-        description="Most server middleware has no constructor arguments, but subclasses can override this schema",
+        description="Most server middleware has no constructor arguments, but subclasses can override this "
+        "schema",
     )
 )
 class ServerMiddleware:
     """Base of server middleware; override either method, or both.
 
-    A server takes its middleware from the setting ``middleware``, whose first entry is the outermost one at both
-    levels. A subclass that takes constructor arguments registers its own schema for them with
+    A server takes its middleware from the setting ``middleware``, whose first entry is the outermost one at
+    both levels. A subclass that takes constructor arguments registers its own schema for them with
     ``conformity.fields.ClassConfigurationSchema.provider``.
     """
 
-    def job(self, process_job: Callable[[EnrichedJobRequest], JobResponse]) -> Callable[[EnrichedJobRequest], JobResponse]:
+    def job(
+        self, process_job: Callable[[EnrichedJobRequest], JobResponse]
+    ) -> Callable[[EnrichedJobRequest], JobResponse]:
         """Wrap the processing of jobs. Called once, when the server is constructed.
 
         Args:
@@ -38,8 +41,8 @@ class ServerMiddleware:
 
         Returns:
             A callable that takes an :class:`~pysoa.server.types.EnrichedJobRequest` and returns a
-            :class:`~pysoa.common.types.JobResponse` or raises, most often by calling ``process_job``. This base
-            class returns ``process_job`` itself.
+            :class:`~pysoa.common.types.JobResponse` or raises, most often by calling ``process_job``. This
+            base class returns ``process_job`` itself.
         """
         return process_job
 
@@ -53,7 +56,7 @@ class ServerMiddleware:
 
         Returns:
             A callable that takes an :class:`~pysoa.server.types.EnrichedActionRequest` and returns an
-            :class:`~pysoa.common.types.ActionResponse` or raises, most often by calling ``process_action``. This
-            base class returns ``process_action`` itself.
+            :class:`~pysoa.common.types.ActionResponse` or raises, most often by calling ``process_action``.
+            This base class returns ``process_action`` itself.
         """
         return process_action

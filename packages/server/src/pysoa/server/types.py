@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import concurrent.futures
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Optional, Protocol, SupportsInt, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Generic, Protocol, SupportsInt, TypeAlias, Union
 
 import attrs
 from typing_extensions import TypeVar
@@ -73,15 +73,16 @@ class _Served:
 
 @attrs.define(slots=False, order=True, on_setattr=attrs.setters.NO_OP)
 class EnrichedActionRequest(ActionRequest, _Served, Generic[RequestBody]):
-    """The action request that actions and action middleware get: the caller's, with all that a job adds to it.
+    """The action request that actions and action middleware get: the caller's, and what the job adds to it.
 
     Type checkers know the body if the type of the request does: ``EnrichedActionRequest[MyTypedDict]``.
 
-    A service may extend this class and set :attr:`Server.request_class <pysoa.server.server.Server.request_class>`
-    to the subclass. Attributes that it adds must be attrs fields with defaults; :meth:`call_local_action` copies them.
+    A service may extend this class and set :attr:`Server.request_class
+    <pysoa.server.server.Server.request_class>` to the subclass. Attributes that it adds must be attrs fields
+    with defaults; :meth:`call_local_action` copies them.
     """
 
-    body: RequestBody = attrs.field(factory=_new_map)  # type: ignore[assignment]  # narrows the base's dictionary
+    body: RequestBody = attrs.field(factory=_new_map)  # type: ignore[assignment]  # narrower than the base's
     """The request body input."""
     switches: RequestSwitchSet = attrs.field(factory=RequestSwitchSet, converter=_to_request_switch_set)
     """The switches that the caller turned on. Any iterable of switches given here becomes such a set."""
@@ -111,18 +112,19 @@ class EnrichedActionRequest(ActionRequest, _Served, Generic[RequestBody]):
     ) -> ActionResponse:
         """Call another action of the same service, here and now.
 
-        The other action gets a copy of this request with another action name and body. Unlike a call by client,
-        this involves no transport, no serialization, no job, no middleware, no metrics and no clean-up after the
-        action.
+        The other action gets a copy of this request with another action name and body. Unlike a call by
+        client, this involves no transport, no serialization, no job, no middleware, no metrics and no
+        clean-up after the action.
 
         Args:
             action: The name of the action, as a caller of this service would write it.
             body: The body for the action, given to it as it is.
-            raise_action_errors: Whether errors of the action are raised; if not, they are in the response returned.
-            is_caller_error: What the ``is_caller_error`` of response errors becomes when they are raised. Usually
-                it is this service's own mistake if it calls itself wrongly.
-            context: What to change in the context header, for the called action only. Switches and the context of
-                the client follow.
+            raise_action_errors: Whether errors of the action are raised; if not, they are in the response
+                returned.
+            is_caller_error: What the ``is_caller_error`` of response errors becomes when they are raised.
+                Usually it is this service's own mistake if it calls itself wrongly.
+            context: What to change in the context header, for the called action only. Switches and the
+                context of the client follow.
 
         Returns:
             The response of the action.
@@ -131,7 +133,9 @@ class EnrichedActionRequest(ActionRequest, _Served, Generic[RequestBody]):
             ActionError: The action failed, does not exist, or this request has no server; only if
                 ``raise_action_errors``.
         """
-        return call_local_action(self, self._server, action, body, raise_action_errors, is_caller_error, context)
+        return call_local_action(
+            self, self._server, action, body, raise_action_errors, is_caller_error, context
+        )
 
 
 # attrs sets and compares the client like any other field; only reading it does something more.
@@ -143,8 +147,9 @@ class ActionInterface(abc.ABC):
     """What an action class must provide.
 
     An action is either a callable that takes the server settings and returns a callable that takes an
-    :class:`EnrichedActionRequest` and returns an :class:`~pysoa.common.types.ActionResponse`, or a subclass of this
-    class. Most actions extend :class:`pysoa.server.action.base.Action`, which is simpler to use than either.
+    :class:`EnrichedActionRequest` and returns an :class:`~pysoa.common.types.ActionResponse`, or a subclass
+    of this class. Most actions extend :class:`pysoa.server.action.base.Action`, which is simpler to use than
+    either.
     """
 
     @abc.abstractmethod
@@ -175,7 +180,7 @@ AnyActionRequest: TypeAlias = EnrichedActionRequest[Any]
 
 ActionType: TypeAlias = Union[  # noqa: UP007 - with forward references, | fails at run time
     type[ActionInterface],
-    Callable[["Optional[ServerSettings]"], Callable[[AnyActionRequest], ActionResponse]],
+    Callable[["ServerSettings | None"], Callable[[AnyActionRequest], ActionResponse]],
 ]
 """Anything that can stand in an action map: an action class, or a callable that makes a callable."""
 

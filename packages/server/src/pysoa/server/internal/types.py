@@ -1,15 +1,13 @@
 """Switches: constants with which callers choose between versions of a behaviour.
 
-A switch is an integer, an object with ``__int__``, or an object whose ``value`` is one of these, such as a member of
-an :class:`enum.Enum`.
+A switch is an integer, an object with ``__int__``, or an object whose ``value`` is one of these, such as a
+member of an :class:`enum.Enum`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol, SupportsInt, cast, runtime_checkable
-
-from typing_extensions import Self
+from typing import Any, Protocol, Self, SupportsInt, cast, runtime_checkable
 
 __all__ = (
     "RequestSwitchSet",

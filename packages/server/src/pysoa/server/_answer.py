@@ -1,0 +1,141 @@
+"""Answering a request: from the job response to the transport, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pysoa.common._envelope import job_response_to_dict, knows_is_caller_error
+from pysoa.common._plain import to_plain
+from pysoa.common.constants import ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, ERROR_CODE_RESPONSE_TOO_LARGE
+from pysoa.common.serializer.errors import InvalidField
+from pysoa.common.transport.errors import MessageTooLarge
+from pysoa.common.types import JobResponse
+from pysoa.server._job import echo_correlation_id
+from pysoa.server._request_log import log_response, loggable
+
+if TYPE_CHECKING:  # it imports this module
+    from pysoa.server.server import Server
+
+__all__ = ("answer",)
+
+
+def answer(
+    server: Server, request_id: int, meta: dict[str, Any], job_request: Any, job_response: JobResponse
+) -> None:
+    """Send the response of a job, unless the caller wants none, and log it.
+
+    Never raises: a response that cannot be sent is replaced by one that says so, and if that cannot be sent
+        either, it
+    is lost. The job is done in any case, and the next one shall not suffer.
+    """
+    with_is_caller_error = knows_is_caller_error(meta)
+    try:
+        response = job_response_to_dict(job_response, with_is_caller_error)
+    except Exception as error:
+        server._count("server.error.response_conversion_failure")
+        job_response = server.handle_unhandled_exception(
+            error, JobResponse, variables={"job_response": job_response}
+        )
+        echo_correlation_id(job_request, job_response)
+        response = job_response_to_dict(job_response, with_is_caller_error)
+
+    if not _is_response_suppressed(job_request):
+        replacement = _send(server, request_id, meta, job_request, job_response, response)
+        if replacement is not None:
+            echo_correlation_id(job_request, replacement)
+            _send_replacement(server, request_id, meta, replacement, with_is_caller_error)
+    log_response(server, job_request, job_response, response)
+
+
+def _is_response_suppressed(job_request: Any) -> bool:
+    try:
+        return job_request["control"].get("suppress_response") is True
+    except (AttributeError, LookupError, TypeError):
+        return False  # no job request at all, which its sender should learn
+
+
+def _send(
+    server: Server,
+    request_id: int,
+    meta: dict[str, Any],
+    job_request: Any,
+    job_response: JobResponse,
+    response: dict[str, Any],
+) -> JobResponse | None:
+    """Send the response, or return another one to send in its place."""
+    try:
+        _give_to_transport(server, request_id, meta, response)
+    except MessageTooLarge as error:
+        server._count("server.error.response_too_large")
+        return server.handle_job_error_code(
+            ERROR_CODE_RESPONSE_TOO_LARGE,
+            "Could not send the response because it was too large",
+            loggable(server, job_request),
+            loggable(server, response),
+            extra={"serialized_length_in_bytes": error.message_size_in_bytes},
+        )
+    except InvalidField:
+        server._count("server.error.response_not_serializable")
+        return server.handle_job_error_code(
+            ERROR_CODE_RESPONSE_NOT_SERIALIZABLE,
+            "Could not send the response because it failed to serialize",
+            loggable(server, job_request),
+            loggable(server, response),
+        )
+    except Exception as error:
+        _note_lost_response(server, request_id, job_response, error)
+    return None
+
+
+def _send_replacement(
+    server: Server,
+    request_id: int,
+    meta: dict[str, Any],
+    replacement: JobResponse,
+    with_is_caller_error: bool,
+) -> None:
+    try:
+        _give_to_transport(server, request_id, meta, job_response_to_dict(replacement, with_is_caller_error))
+    except Exception as error:
+        _note_lost_response(server, request_id, replacement, error)
+
+
+def _give_to_transport(
+    server: Server, request_id: int, meta: dict[str, Any], response: dict[str, Any]
+) -> None:
+    transport: Any = server.transport
+    if transport is not server._known_transport:
+        server._get_to_know_transport()
+    if not server._transport_carries_native_values:
+        # Other people's transports get what 1.x gave them: plain values, and a meta that they may consume.
+        response = to_plain(response)
+        meta = dict(meta)
+    if server._may_send_and_wait and server._on_request_taken is not None and not server.shutting_down:
+        # A run loop is there to keep the promise to receive next. Set first: the wait is owed even if this
+        # raises.
+        server._receive_is_owed = True
+        transport.send_response_and_wait(request_id, meta, response)
+    else:
+        transport.send_response_message(request_id, meta, response)
+
+
+def _note_lost_response(server: Server, request_id: int, job_response: JobResponse, error: Exception) -> None:
+    server._count("server.error.response_send_failure")
+    server.logger.error(
+        "Could not send the response to request %s, which is lost; the job was done and is not repeated. "
+        "Outcome: %s. Cause: %s: %s",
+        request_id,
+        _outcome_of(job_response),
+        type(error).__name__,
+        error,
+        exc_info=error,
+    )
+
+
+def _outcome_of(job_response: JobResponse) -> str:
+    if job_response.errors:
+        return "job errors " + ", ".join(error.code for error in job_response.errors)
+    return ", ".join(
+        f"{action.action}: {', '.join(error.code for error in action.errors) or 'success'}"
+        for action in job_response.actions
+    )

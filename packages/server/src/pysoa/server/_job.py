@@ -1,0 +1,165 @@
+"""Processing a job: checking it, running its actions, and turning every failure into a response.
+
+Whatever an action or a middleware raises becomes an error in the response. Only what must end the process
+passes: ``SystemExit``, ``KeyboardInterrupt`` and the like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from pysoa.common.constants import ERROR_CODE_ACTION_TIMEOUT, ERROR_CODE_JOB_TIMEOUT
+from pysoa.common.errors import Error
+from pysoa.common.logging import PySOALogContextFilter
+from pysoa.common.types import ActionResponse, JobResponse
+from pysoa.server._actions import find_action, unknown_action_error
+from pysoa.server._interrupts import HarakiriInterrupt
+from pysoa.server._job_envelope import job_request_errors
+from pysoa.server._lazy_client import LazyClient, client_of
+from pysoa.server.errors import ActionError, JobError
+from pysoa.server.internal.types import RequestSwitchSet
+from pysoa.server.types import EnrichedJobRequest
+
+if TYPE_CHECKING:  # it imports this module
+    from pysoa.server.server import Server
+
+__all__ = (
+    "echo_correlation_id",
+    "execute_job",
+    "job_timeout_response",
+    "process_job",
+)
+
+_set_action_name = PySOALogContextFilter.set_logging_action_name
+_clear_action_name = PySOALogContextFilter.clear_logging_action_name
+
+
+def process_job(server: Server, job_request: Any) -> JobResponse:
+    """Do what ``Server.process_job`` promises, for anything that may have arrived as a job request."""
+    try:
+        response = _run_job(server, job_request)
+    except HarakiriInterrupt:
+        return job_timeout_response(server, job_request)
+    except JobError as error:
+        server._count("server.error.job_error")
+        response = JobResponse(errors=error.errors)
+    except Exception as error:
+        response = server.handle_unhandled_exception(error, JobResponse)
+    echo_correlation_id(job_request, response)
+    return response
+
+
+def _run_job(server: Server, job_request: Any) -> JobResponse:
+    errors = job_request_errors(job_request)
+    if errors:
+        raise JobError(
+            [Error(code=error.code, message=error.message, field=error.pointer) for error in errors],
+            set_is_caller_error_to=None,
+        )
+    context = job_request["context"]
+    response = server._middleware_job_wrapper(
+        EnrichedJobRequest(
+            job_request["control"],
+            context,
+            job_request["actions"],
+            LazyClient(server.make_client, context),  # type: ignore[arg-type]  # it reads as a Client
+            server._async_event_loop_thread.run_coroutine,
+        )
+    )
+    if getattr(response, "errors", None) is None or not isinstance(response.context, dict):
+        raise TypeError(f"The job middleware returned {type(response).__name__!r} instead of a JobResponse.")
+    return response
+
+
+def job_timeout_response(server: Server, job_request: Any) -> JobResponse:
+    """Count a job that harakiri has interrupted outside of its actions, and return the response to it."""
+    server._count("server.error.harakiri", harakiri_level="job")
+    response = JobResponse(
+        errors=[
+            Error(
+                code=ERROR_CODE_JOB_TIMEOUT,
+                message="The service job ran for too long and had to be interrupted (probably a middleware "
+                "issue).",
+            )
+        ]
+    )
+    echo_correlation_id(job_request, response)
+    return response
+
+
+def echo_correlation_id(job_request: Any, response: JobResponse) -> None:
+    """Put the correlation id of the request into the response's context, whenever the request has one."""
+    try:
+        correlation_id = job_request["context"]["correlation_id"]
+    except (LookupError, TypeError):
+        return
+    if isinstance(correlation_id, str):
+        response.context["correlation_id"] = correlation_id
+
+
+def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
+    """Do what ``Server.execute_job`` promises."""
+    continue_on_error = job_request.control.get("continue_on_error", False)
+    switches = RequestSwitchSet(job_request.context["switches"])
+    client = client_of(job_request)
+    responses: list[ActionResponse] = []
+    for action_request in job_request.actions:
+        name = action_request.action
+        _set_action_name(name)
+        try:
+            response = _execute_action(server, job_request, action_request, switches, client)
+            responses.append(response)
+            if response.errors and not continue_on_error:
+                break
+        except HarakiriInterrupt:
+            server._count("server.error.harakiri", harakiri_level="action")
+            responses.append(ActionResponse(name, [_action_timeout(name)]))
+            break
+        finally:
+            _clear_action_name()
+    return JobResponse(actions=responses)
+
+
+def _execute_action(
+    server: Server,
+    job_request: EnrichedJobRequest,
+    action_request: Any,
+    switches: RequestSwitchSet,
+    client: Any,
+) -> ActionResponse:
+    name = action_request.action
+    try:
+        action_type = find_action(server, name)
+        if action_type is None:
+            return ActionResponse(name, [unknown_action_error(name, is_caller_error=True)])
+        enriched_request = server.request_class(
+            action=name,
+            body=action_request.body,
+            switches=switches,
+            context=job_request.context,
+            control=job_request.control,
+            client=client,
+            run_coroutine=job_request.run_coroutine,
+        )
+        enriched_request._server = server
+        run: Any = action_type(server.settings)
+        if server._middleware:
+            run = server.make_middleware_stack([middleware.action for middleware in server._middleware], run)
+        response = run(enriched_request)
+        if getattr(response, "errors", None) is None:
+            raise TypeError(f"The action returned {type(response).__name__!r} instead of an ActionResponse.")
+    except ActionError as error:
+        return ActionResponse(name, error.errors)
+    except JobError:
+        raise
+    except (Exception, asyncio.CancelledError) as error:
+        return server.handle_unhandled_exception(error, ActionResponse, action=name)
+    return response
+
+
+def _action_timeout(name: str) -> Error:
+    return Error(
+        code=ERROR_CODE_ACTION_TIMEOUT,
+        message=f'The action "{name}" ran for too long and had to be interrupted.',
+    )

@@ -1,0 +1,137 @@
+"""Serving one request: receiving it, having it processed and answered, and the hooks around that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pymetrics.instruments import TimerResolution
+
+from pysoa.common._log_context import pop_request_context, push_request_context
+from pysoa.common._plain import is_dict
+from pysoa.common.serializer.errors import SerializationError
+from pysoa.common.transport.base import ReceivedMessage
+from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
+from pysoa.common.types import JobResponse
+from pysoa.server._answer import answer
+from pysoa.server._interrupts import HarakiriInterrupt
+from pysoa.server._job import echo_correlation_id, job_timeout_response
+from pysoa.server._request_log import log_request
+from pysoa.server._signals import ForcedShutdown
+
+if TYPE_CHECKING:  # it imports this module
+    from pysoa.server.server import Server
+
+__all__ = ("handle_next_request",)
+
+
+def handle_next_request(server: Server) -> None:
+    """Do what ``Server.handle_next_request`` promises."""
+    measures = server.metrics is not server._silent_metrics
+    try:
+        message = _receive_and_measure(server) if measures else server.transport.receive_request_message()
+    except MessageReceiveTimeout:
+        message = None
+    except (InvalidMessageError, SerializationError) as error:
+        _note_unreadable_message(server, error)
+        return
+    finally:
+        server._receive_is_owed = False
+
+    if message is None or not _is_complete(server, message):
+        server.perform_idle_actions()
+        if measures:
+            server._set_busy_metrics(False)
+            server.metrics.publish_all()
+        return
+
+    if server._on_request_taken is not None:
+        server._on_request_taken()
+    if measures:
+        server._set_busy_metrics(True)
+    try:
+        _serve(server, *message)
+    finally:
+        if measures:
+            server._set_busy_metrics(False)
+            server.metrics.publish_all()
+        if server._on_request_done is not None:
+            server._on_request_done()
+
+
+def _receive_and_measure(server: Server) -> ReceivedMessage:
+    timer = server.metrics.timer("server.idle_time", resolution=TimerResolution.MICROSECONDS)
+    timer.start()
+    try:
+        return server.transport.receive_request_message()
+    finally:
+        timer.stop()
+
+
+def _is_complete(server: Server, message: ReceivedMessage) -> bool:
+    # A missing body is the caller's mistake, and answered as such. Without the others nobody can be answered.
+    if message[0] is not None and message[1] is not None:
+        return True
+    server.logger.warning("Thought to be impossible, but the transport returned None")
+    return False
+
+
+def _note_unreadable_message(server: Server, error: Exception) -> None:
+    server._count("server.error.invalid_message")
+    server.logger.error(
+        "Dropped a message that could not be read, so that nobody can be answered: %s: %s",
+        type(error).__name__,
+        error,
+    )
+    if server.metrics is not server._silent_metrics:
+        server.metrics.publish_all()
+
+
+def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
+    """Process one request whatever it contains, answer it, and clean up."""
+    push_request_context({**_context_of(body), "request_id": request_id})
+    try:
+        log_request(server, body)
+        response: JobResponse | None = None
+        try:
+            response = _compute_response(server, body)
+            server._finishing_response = True
+        except HarakiriInterrupt:
+            server._finishing_response = True
+            response = response or job_timeout_response(server, body)
+        except BaseException as error:
+            # This is going to end the process; the caller should not have to find that out by waiting.
+            if not isinstance(error, (KeyboardInterrupt, ForcedShutdown)):
+                answer(server, request_id, meta, body, _respond_to_exception(server, error, body))
+            raise
+        answer(server, request_id, meta, body, response)
+    finally:
+        server._finishing_response = False
+        try:
+            server.perform_post_request_actions()
+        except Exception:
+            server._count("server.error.post_request_actions_failure")
+            server.logger.exception(
+                "The post-request actions failed after the response to request %s; continuing", request_id
+            )
+        finally:
+            pop_request_context()
+
+
+def _context_of(body: Any) -> dict[Any, Any]:
+    """Return the context header of a request that has not been checked yet."""
+    context = body.get("context") if is_dict(body) else None
+    return context if is_dict(context) else {}
+
+
+def _compute_response(server: Server, body: Any) -> JobResponse:
+    try:
+        server.perform_pre_request_actions()
+        return server.process_job(body)
+    except Exception as error:
+        return _respond_to_exception(server, error, body)
+
+
+def _respond_to_exception(server: Server, error: BaseException, body: Any) -> JobResponse:
+    response = server.handle_unhandled_exception(error, JobResponse)
+    echo_correlation_id(body, response)
+    return response

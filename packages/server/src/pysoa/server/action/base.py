@@ -1,0 +1,114 @@
+"""The base class of most actions."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar, Generic
+
+from pysoa.common.errors import Error
+from pysoa.common.interfaces import Schema
+from pysoa.common.types import ActionResponse
+from pysoa.server._action_schemas import ActionSchemas, schemas_of
+from pysoa.server.errors import ActionError, ResponseValidationError
+from pysoa.server.settings import ServerSettings
+from pysoa.server.types import ActionInterface, EnrichedActionRequest, RequestBody, ResponseBody
+
+__all__ = ("Action",)
+
+
+class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
+    """Base class from which most actions should inherit: override :meth:`run`.
+
+    Request and response bodies are checked against :attr:`request_schema` and :attr:`response_schema`, if
+    given. A new object is made for every execution, so that attributes of ``self`` belong to one request.
+
+    A service author who wants :meth:`run` checked by a type checker names the types of both bodies::
+
+        class Greet(Action[GreetRequest, GreetResponse]): ...
+    """
+
+    description: ClassVar[str | None] = None
+    """What the action does, for introspection; the class docstring is used if this is empty."""
+    request_schema: ClassVar[Schema | None] = None
+    """What the request body must look like; ``None`` accepts everything."""
+    response_schema: ClassVar[Schema | None] = None
+    """What the response body must look like; ``None`` accepts everything."""
+
+    _schemas: ClassVar[ActionSchemas | None] = None
+
+    def __init__(self, settings: ServerSettings | None = None) -> None:
+        """Construct the action, for one execution.
+
+        A subclass may override this, but must pass the settings on to it.
+
+        Args:
+            settings: The server settings.
+        """
+        self.settings = settings
+
+    def validate(self, request: EnrichedActionRequest[RequestBody]) -> None:
+        """Override this to check what a schema cannot, before :meth:`run`; its return value is ignored.
+
+        Args:
+            request: The request, whose body fits the request schema.
+
+        Raises:
+            ActionError: The request is not acceptable; :meth:`run` will not be called.
+        """
+
+    @abc.abstractmethod
+    def run(self, request: EnrichedActionRequest[RequestBody]) -> ResponseBody | None:
+        """Do the work of the action; override this.
+
+        Args:
+            request: The request, whose body fits the request schema.
+
+        Returns:
+            The response body, which must fit the response schema. ``None`` stands for an empty body if there
+            is no response schema.
+
+        Raises:
+            ActionError: The action cannot be done; the caller gets the errors.
+        """
+
+    def __call__(self, action_request: EnrichedActionRequest[Any]) -> ActionResponse:
+        """Execute the action: check the request, validate, run, check the response.
+
+        Args:
+            action_request: The request.
+
+        Returns:
+            The response.
+
+        Raises:
+            ActionError: The request does not fit the request schema, or the action said that it cannot be
+                done.
+            ResponseValidationError: What :meth:`run` returned does not fit the response schema.
+        """
+        schemas = schemas_of(self)
+        if schemas.request is not None:
+            errors = schemas.request.errors(action_request.body)
+            if errors:
+                raise ActionError(
+                    [
+                        Error(
+                            code=error.code,
+                            message=error.message,
+                            field=error.pointer,
+                            is_caller_error=True,
+                        )
+                        for error in errors
+                    ],
+                    set_is_caller_error_to=None,
+                )
+
+        self.validate(action_request)
+        body = self.run(action_request)
+
+        if schemas.response is not None:
+            errors = schemas.response.errors(body)
+            if errors:
+                raise ResponseValidationError(action_request.action, errors)
+        if body is None:
+            return ActionResponse(action_request.action)
+        return ActionResponse(action_request.action, [], body)

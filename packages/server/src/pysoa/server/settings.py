@@ -1,0 +1,216 @@
+"""The settings of a server."""
+
+from __future__ import annotations
+
+import logging.handlers
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from conformity import fields
+from conformity.fields.logging import PythonLogLevel
+from conformity.settings import SettingsData, SettingsSchema
+from conformity.types import Error
+
+from pysoa.common.settings import SOASettings
+from pysoa.common.transport.base import ServerTransport
+from pysoa.server._logging_merge import drop_unused_defaults
+from pysoa.server._logging_schema import LOGGING_SCHEMA
+from pysoa.server.internal.event_loop import coroutine_middleware_config
+from pysoa.server.middleware import ServerMiddleware
+
+__all__ = ("ServerSettings",)
+
+
+class _Names(fields.Set):
+    """A set of strings, which settings read from JSON or YAML can only write as a list."""
+
+    def errors(self, value: Any) -> list[Error]:
+        """Return what is wrong with the names."""
+        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+            try:
+                value = frozenset(value)
+            except TypeError:
+                return [Error("Not a set of strings: it contains something unhashable")]
+        return list(super().errors(value))
+
+
+extra_schema: SettingsSchema = {"coroutine_middleware": coroutine_middleware_config}
+extra_defaults: SettingsData = {
+    "coroutine_middleware": [{"path": "pysoa.server.coroutine:DefaultCoroutineMiddleware"}],
+}
+
+
+class ServerSettings(SOASettings):
+    """The settings of a server, checked against their schema and completed with defaults.
+
+    ``middleware`` takes subclasses of :class:`~pysoa.server.middleware.ServerMiddleware`, ``transport`` a
+    subclass of :class:`~pysoa.common.transport.base.ServerTransport`; the accepted ``kwargs`` of each are
+    those that the class registered for itself.
+
+    A service may extend this class, add keys to :attr:`schema` and :attr:`defaults`, and set
+    :attr:`Server.settings_class <pysoa.server.server.Server.settings_class>`.
+    """
+
+    schema: SettingsSchema = {
+        "transport": fields.ClassConfigurationSchema(base_class=ServerTransport),
+        "middleware": fields.List(
+            fields.ClassConfigurationSchema(base_class=ServerMiddleware),
+            description="The list of all `ServerMiddleware` objects that should be applied to requests "
+            "processed by "
+            "this server; the first is the outermost",
+        ),
+        "client_routing": fields.SchemalessDictionary(
+            key_type=fields.UnicodeString(),
+            value_type=fields.SchemalessDictionary(),
+            description="Client settings for sending requests to other services; keys should be service "
+            "names, and "
+            "values should be the corresponding configuration dicts, which will be validated using the "
+            "ClientSettings schema when a client is first needed.",
+        ),
+        "logging": LOGGING_SCHEMA,
+        "harakiri": fields.Dictionary(
+            {
+                "timeout": fields.Integer(
+                    gte=0,
+                    description="Seconds that one request may take before harakiri is triggered; 0 to "
+                    "disable, "
+                    "defaults to 300",
+                ),
+                "shutdown_grace": fields.Integer(
+                    gt=0,
+                    description="Seconds to forcefully shutdown after harakiri is triggered if shutdown does "
+                    "not occur",
+                ),
+            },
+            description="Instructions for automatically terminating a server process when request processing "
+            "takes "
+            "longer than expected.",
+        ),
+        "request_log_success_level": PythonLogLevel(
+            description="The logging level at which full request and response contents will be logged for "
+            "successful "
+            "requests"
+        ),
+        "request_log_error_level": PythonLogLevel(
+            description="The logging level at which full request and response contents will be logged for "
+            "requests "
+            "whose responses contain errors (setting this to a more severe level than "
+            "`request_log_success_level` "
+            "will allow you to easily filter for unsuccessful requests)"
+        ),
+        "heartbeat_file": fields.Nullable(
+            fields.UnicodeString(
+                description="If specified, the server will create a heartbeat file at the specified path on "
+                "startup, "
+                "update the timestamp in that file after the processing of every request or every time idle "
+                "operations are processed, and delete the file when the server shuts down. The file name can "
+                "optionally contain the specifier {{pid}}, which will be replaced with the server process "
+                "PID. "
+                "Finally, the file name can optionally contain the specifier {{fid}}, which will be replaced "
+                "with the "
+                "unique-and-deterministic forked process ID whenever the server is started with the --fork "
+                "option "
+                "(the minimum value is always 1 and the maximum value is always equal to the value of the "
+                "--fork "
+                "option)."
+            )
+        ),
+        "extra_fields_to_redact": _Names(
+            fields.UnicodeString(),
+            description="Use this field to supplement the set of fields that are automatically "
+            "redacted/censored in "
+            "request and response fields with additional fields that your service needs redacted. Any "
+            "collection of "
+            "strings will do.",
+        ),
+        "send_tracebacks": fields.Boolean(
+            description="Whether error responses for unhandled exceptions carry the traceback and the "
+            "variables that "
+            "describe what failed. They help the callers' developers, and show them this service's code "
+            "paths. "
+            "Defaults to `True`.",
+        ),
+        "maximum_transport_outage_in_seconds": fields.Nullable(
+            fields.Integer(
+                gt=0,
+                description="For how long the server keeps trying to receive requests while its transport "
+                "fails, "
+                "before it gives up and exits with code 1. Defaults to `None`: for ever.",
+            )
+        ),
+        "heartbeat_during_jobs": fields.Boolean(
+            description="Whether the heartbeat file is also updated while a job runs that is within its time "
+            "(see "
+            "`harakiri`). By default it is updated only between jobs, so that its age tells when a worker "
+            "has not "
+            "finished one for long.",
+        ),
+        **extra_schema,
+    }
+    """What the settings may be."""
+
+    defaults: SettingsData = {
+        "transport": {"path": "pysoa.common.transport.redis_gateway.server:RedisServerTransport"},
+        "client_routing": {},
+        "logging": {
+            "version": 1,
+            "formatters": {
+                "console": {
+                    "format": "%(asctime)s %(levelname)7s %(correlation_id)s %(request_id)s: %(message)s",
+                },
+                "syslog": {
+                    "format": "%(service_name)s_service: %(name)s %(levelname)s %(module)s %(process)d "
+                    "correlation_id %(correlation_id)s request_id %(request_id)s %(message)s",
+                },
+            },
+            "filters": {
+                "pysoa_logging_context_filter": {"()": "pysoa.common.logging.PySOALogContextFilter"},
+            },
+            "handlers": {
+                "console": {
+                    "level": "INFO",
+                    "class": "logging.StreamHandler",
+                    "formatter": "console",
+                    "filters": ["pysoa_logging_context_filter"],
+                },
+                "syslog": {
+                    "level": "INFO",
+                    "class": "pysoa.common.logging.SyslogHandler",
+                    "facility": logging.handlers.SysLogHandler.LOG_LOCAL7,
+                    "address": ("localhost", 514),
+                    "formatter": "syslog",
+                    "filters": ["pysoa_logging_context_filter"],
+                },
+            },
+            "loggers": {},
+            "root": {"handlers": ["console"], "level": "INFO"},
+            "disable_existing_loggers": False,
+        },
+        "harakiri": {"timeout": 300, "shutdown_grace": 30},
+        "request_log_success_level": "INFO",
+        "request_log_error_level": "INFO",
+        "heartbeat_file": None,
+        "extra_fields_to_redact": set[str](),
+        "send_tracebacks": True,
+        "maximum_transport_outage_in_seconds": None,
+        "heartbeat_during_jobs": False,
+        **extra_defaults,
+    }
+    """What the settings are where a service says nothing; mappings are merged, everything else is replaced.
+
+    Of the default logging handlers, formatters and filters only those are merged in that the resulting
+    configuration uses.
+    """
+
+    def set(self, data: SettingsData) -> None:
+        """Check the data, complete it with defaults and hold it.
+
+        Args:
+            data: The settings of the service; copied.
+
+        Raises:
+            ImproperlyConfigured: Something in the data is unknown, missing or wrong.
+        """
+        super().set(data)
+        own = data.get("logging", {})
+        drop_unused_defaults(self["logging"], own if isinstance(own, Mapping) else {})
