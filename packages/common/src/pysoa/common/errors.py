@@ -27,7 +27,7 @@ class PySOAError(Exception):
     """Base exception for all PySOA errors."""
 
 
-@attrs.frozen(slots=False, order=True)
+@attrs.define(frozen=True, slots=False, order=True)
 class Error:
     """An error that occurred, in the form in which it is sent from a service to its client.
 

@@ -38,7 +38,7 @@ _MAY_BE_A_TIMESTAMP: Final = re.compile(rb"[\xd6\xd7\x04\x08\x0c]\xff")
 _MAXIMUM_KEPT_BUFFER: Final = 1 << 20
 _MINIMUM_INTEGER: Final = -(2**63)
 _MAXIMUM_INTEGER: Final = 2**64 - 1
-_PLAIN_KEY_TYPES: Final = frozenset({str, int, bool, float, bytes, type(None)})
+_PLAIN_TYPES: Final = frozenset({str, int, bool, float, bytes, type(None)})
 
 
 @accepts_kwargs(dictionary({}, description="The Msgpack serializer has no constructor args"))
@@ -92,6 +92,8 @@ class _Encoder:
 
     def default(self, value: Any) -> object:
         """Return something that the packer knows, in place of the value."""
+        if type(value) is tuple:
+            return self._array(value)  # pyright: ignore[reportUnknownArgumentType] - elements of any type
         extension = encode_extension(value)
         if extension is None:
             return self._convert(value)
@@ -203,13 +205,15 @@ def _holds_container_key(message: Any) -> bool:
     stack: list[Any] = [message]
     while stack:
         value = stack.pop()
-        items = value if is_dict(value) else attrs_fields(value)
-        if items is not None:
-            if any(type(key) not in _PLAIN_KEY_TYPES and _is_container(key) for key in items):
+        items: Any = value
+        if not is_array(value):
+            fields = value if is_dict(value) else attrs_fields(value) or {}
+            if any(type(key) not in _PLAIN_TYPES and _is_container(key) for key in fields):
                 return True
-            stack.extend(item for item in items.values() if type(item) not in _PLAIN_KEY_TYPES)
-        elif is_array(value):
-            stack.extend(item for item in value if type(item) not in _PLAIN_KEY_TYPES)
+            items = fields.values()
+        for item in items:
+            if type(item) not in _PLAIN_TYPES:
+                stack.append(item)
     return False
 
 
