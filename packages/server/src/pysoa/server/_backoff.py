@@ -25,7 +25,7 @@ class Backoff:
 
     def next_in_seconds(self) -> float:
         """Count a failure and return the sleep before the next try: ``(2 ** n + random()) / 4`` seconds."""
-        seconds = (2**self._level + random.random()) / 4
+        seconds = ((1 << self._level) + random.random()) / 4
         self._level = min(self._level + 1, _HIGHEST_EXPONENT)
         return seconds
 

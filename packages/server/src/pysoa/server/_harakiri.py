@@ -23,6 +23,9 @@ from pysoa.server._interrupts import HarakiriInterrupt
 from pysoa.server._process_state import ProcessState, RunningServer, state_of
 from pysoa.server._signals import interrupt_wait
 
+# Server's semi-private names, and three of the standard library's documented ones for emergencies.
+# pyright: reportPrivateUsage=false
+
 __all__ = ("HarakiriTimer", "count_harakiri", "exit_now", "handle_alarm")
 
 _LONGEST_WAIT_IN_SECONDS = 60

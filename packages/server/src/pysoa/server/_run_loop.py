@@ -24,8 +24,9 @@ _UNEXPECTED_ERRORS_LIMIT_IN_SECONDS = 60.0
 
 
 def run(server: RunningServer) -> None:
-    """Do what ``Server.run`` promises. Whether the shutdown was asked for is in the server's
-    ``ProcessState``.
+    """Do what ``Server.run`` promises.
+
+    Whether the shutdown was asked for is in the server's ``ProcessState`` afterwards.
 
     Works outside the main thread too. Signals and harakiri are then not handled: to stop the server, the
     embedding program calls its ``handle_shutdown_signal``, from any thread.
@@ -89,8 +90,8 @@ class _Run:
         if waits is not None and 0 < self._timer.timeout_in_seconds <= waits:
             self._logger.warning(
                 "The setting harakiri.timeout (%s seconds) is not above the transport's receive timeout (%s "
-                "seconds). PySOA 1.x ended idle workers that way; here only jobs are limited to that time. Set it "
-                "to more than the longest job needs.",
+                "seconds). PySOA 1.x ended idle workers that way; here only jobs are limited to that time. "
+                "Set it to more than the longest job needs.",
                 self._timer.timeout_in_seconds,
                 waits,
             )
@@ -135,11 +136,11 @@ class _Run:
     def _handle_transport_trouble(self, error: Exception) -> None:
         self._unexpected_since = None
         lasts, self._outage_since = _since(self._outage_since)
-        limit: int | None = self._server.settings.get("maximum_transport_outage_in_seconds")
+        limit: int | None = self._server.settings.get("transport_outage_limit_in_seconds")
         if limit is not None and lasts >= limit:
             self._logger.error(
                 "Too many errors receiving message from transport; shutting down! It has not worked for %.0f "
-                "seconds, and the setting maximum_transport_outage_in_seconds allows %s. %s: %s",
+                "seconds, and the setting transport_outage_limit_in_seconds allows %s. %s: %s",
                 lasts,
                 limit,
                 type(error).__name__,

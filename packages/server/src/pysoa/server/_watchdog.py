@@ -1,10 +1,8 @@
-"""A thread that notices what a worker's main thread cannot: that it is stuck, or that its parent has died."""
+"""A thread that notices what a worker's main thread cannot: that it is stuck."""
 
 from __future__ import annotations
 
 import faulthandler
-import os
-import signal
 import threading
 import time
 
@@ -14,7 +12,7 @@ from pysoa.server._process_state import RunningServer, state_of
 # pyright: reportPrivateUsage=false
 # The names with an underscore are those of Server that 1.x services and the test kit use as well.
 
-__all__ = ("Watchdog", "watch_for_death_of")
+__all__ = ("Watchdog",)
 
 _INTERVAL_IN_SECONDS = 1.0
 _SLACK_IN_SECONDS = 3.0
@@ -84,14 +82,3 @@ class Watchdog:
     @staticmethod
     def _is_in_time(deadline: float | None, now: float) -> bool:
         return deadline is None or now <= deadline
-
-
-def watch_for_death_of(parent_pid: int) -> None:
-    """Start a thread that sends this process SIGTERM when its parent is gone."""
-
-    def watch() -> None:
-        while os.getppid() == parent_pid:
-            time.sleep(_INTERVAL_IN_SECONDS)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="pysoa-parent-watch", daemon=True).start()
