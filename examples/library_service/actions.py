@@ -11,7 +11,7 @@ from conformity import fields
 
 from library_service import schemas
 from library_service.storage import Book, Library
-from pysoa.common.types import Error
+from pysoa.common.errors import Error
 from pysoa.server.action import Action
 from pysoa.server.errors import ActionError
 from pysoa.server.types import EnrichedActionRequest

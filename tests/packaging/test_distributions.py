@@ -6,6 +6,7 @@ import concurrent.futures
 import email.message
 import email.parser
 import itertools
+import os
 import pathlib
 import shutil
 import subprocess
@@ -99,7 +100,7 @@ MakeEnvironment = Callable[..., Environment]
 
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Distribution]:
-    """The five, by the names of their folders. Each wheel is built from its sdist, which so proves complete."""
+    """The five, by the names of their folders. Each wheel is built from its sdist, so that is complete."""
     folders = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
     target = tmp_path_factory.mktemp("dist")
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as executor:
@@ -328,21 +329,11 @@ def test_code_of_users_is_type_checked_strictly_against_the_wheels(
 def test_everything_that_a_package_exports_has_known_types(
     package: str, make_environment: MakeEnvironment, tmp_path: pathlib.Path
 ) -> None:
-    python = str(make_environment(*EVERYTHING).python)
+    # In this mode pyright goes by PATH and ignores --pythonpath.
+    path = f"{make_environment(*EVERYTHING).python.parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "pyright", "--verifytypes", package, "--ignoreexternal"]
 
-    output = run(
-        *(
-            sys.executable,
-            "-m",
-            "pyright",
-            "--pythonpath",
-            python,
-            "--verifytypes",
-            package,
-            "--ignoreexternal",
-        ),
-        cwd=tmp_path,
-    )
+    output = run(*command, cwd=tmp_path, PATH=path)
 
     assert "Type completeness score: 100%" in output
 
@@ -374,9 +365,17 @@ def needs_extra(module: str) -> bool:
     return any(f"{module}.".startswith(f"{name}.") for name in NEEDS_EXTRAS)
 
 
-def run(*command: str, cwd: pathlib.Path = ROOT) -> str:
+def run(*command: str, cwd: pathlib.Path = ROOT, **environment: str) -> str:
     """Run a command; if it fails, so does the test, with everything it printed."""
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    result = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
     if result.returncode:
         pytest.fail(
             f"{command} exited with {result.returncode}:\n{result.stdout}{result.stderr}", pytrace=False

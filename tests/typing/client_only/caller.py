@@ -6,7 +6,8 @@ from typing import assert_type
 
 from pysoa.client.client import Client
 from pysoa.client.errors import CallActionError, CallJobError
-from pysoa.common.types import ActionResponse, Error, JobResponse
+from pysoa.common.errors import Error
+from pysoa.common.types import ActionResponse, JobResponse
 
 
 def make_client() -> Client:

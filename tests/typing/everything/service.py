@@ -6,7 +6,8 @@ from typing import assert_type
 
 from conformity import fields
 
-from pysoa.common.types import ActionResponse, Error
+from pysoa.common.errors import Error
+from pysoa.common.types import ActionResponse
 from pysoa.server.action import Action
 from pysoa.server.errors import ActionError
 from pysoa.server.server import Server
