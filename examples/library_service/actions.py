@@ -47,7 +47,7 @@ class GetBook(LibraryAction):
 class FindBooks(LibraryAction):
     """Returns the books by an author, oldest first, or all books."""
 
-    request_schema = fields.Dictionary({"author": fields.UnicodeString()}, optional_keys=["author"])
+    request_schema = fields.Dictionary({"author": fields.UnicodeString()}, optional_keys=("author",))
     response_schema = fields.Dictionary({"books": fields.List(schemas.BOOK)})
 
     def run(self, request: EnrichedActionRequest) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class BorrowBook(LibraryAction):
 
     request_schema = fields.Dictionary(
         {"isbn": schemas.ISBN, "member": fields.UnicodeString(min_length=1), "due": fields.Date()},
-        optional_keys=["due"],
+        optional_keys=("due",),
     )
     response_schema = fields.Dictionary({"loan": schemas.LOAN})
 
