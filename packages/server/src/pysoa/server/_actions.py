@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# The names with an underscore are the part of Server that its own modules share.
+# pyright: reportPrivateUsage=false
 import types
 from typing import TYPE_CHECKING, Any
 

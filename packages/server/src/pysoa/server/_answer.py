@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# The names with an underscore are the part of Server that its own modules share.
+# pyright: reportPrivateUsage=false
 from typing import TYPE_CHECKING, Any
 
 from pysoa.common._envelope import job_response_to_dict, knows_is_caller_error

@@ -6,6 +6,8 @@ passes: ``SystemExit``, ``KeyboardInterrupt`` and the like.
 
 from __future__ import annotations
 
+# The names with an underscore are the part of Server that its own modules share.
+# pyright: reportPrivateUsage=false
 import asyncio
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +69,7 @@ def _run_job(server: Server, job_request: Any) -> JobResponse:
             server._async_event_loop_thread.run_coroutine,
         )
     )
-    if getattr(response, "errors", None) is None or not isinstance(response.context, dict):
+    if getattr(response, "errors", None) is None or getattr(response, "context", None) is None:
         raise TypeError(f"The job middleware returned {type(response).__name__!r} instead of a JobResponse.")
     return response
 

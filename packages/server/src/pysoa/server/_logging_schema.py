@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping
-from typing import Any, cast
+from typing import Any, Final
 
-from conformity import fields
 from conformity.constants import ERROR_CODE_MISSING
+from conformity.fields import Dictionary
 from conformity.fields.logging import PYTHON_LOGGING_CONFIG_SCHEMA, PythonLogLevel
 from conformity.types import Error
+
+from pysoa.common._plain import is_dict
+from pysoa.server._fields import fields
 
 __all__ = ("LOGGING_SCHEMA", "LogLevel")
 
@@ -26,122 +28,84 @@ class LogLevel(PythonLogLevel):
         return list(super().errors(value))
 
 
-class _MadeByFactoryOrClass(fields.Dictionary):
+class _MadeByFactoryOrClass(Dictionary):
     """A configuration that may name under ``()`` what makes the object; other keys are then its arguments."""
 
     def errors(self, value: Any) -> list[Error]:
         """Return what is wrong with the configuration."""
-        if isinstance(value, dict) and "()" in value:
+        if is_dict(value) and "()" in value:
             return []  # the keys are the factory's own; only calling it can tell whether they fit
         return list(super().errors(value))
 
 
 class _Formatter(_MadeByFactoryOrClass):
+    """The configuration of a formatter, which needs no format if its class knows one."""
+
     def errors(self, value: Any) -> list[Error]:
-        """Return what is wrong with the configuration of a formatter."""
+        """Return what is wrong with the configuration."""
         errors = super().errors(value)
-        if isinstance(value, dict) and "class" in value:
+        if is_dict(value) and "class" in value:
             return [error for error in errors if error.code != ERROR_CODE_MISSING]
         return errors
 
 
-def _with_contents(
-    field: fields.Dictionary, contents: Mapping[Hashable, fields.Base]
-) -> Mapping[Hashable, fields.Base]:
-    """Return the contents of the field with these replaced or added, in the order of the field."""
-    return {**field.contents, **contents}
+# Conformity's own schema, of which only the parts that are too narrow are replaced.
+_parts: Final[dict[str, Any]] = dict[str, Any](PYTHON_LOGGING_CONFIG_SCHEMA.contents)
 
 
-def _part(name: str) -> fields.SchemalessDictionary:
-    return cast("fields.SchemalessDictionary", PYTHON_LOGGING_CONFIG_SCHEMA.contents[name])
-
-
-def _map_of(name: str, value_type: fields.Dictionary) -> fields.SchemalessDictionary:
-    return fields.SchemalessDictionary(
-        key_type=fields.UnicodeString(), value_type=value_type, description=_part(name).description
+def _extended(field: Any, cls: Any, contents: dict[str, Any], optional_keys: set[str]) -> Any:
+    return cls(
+        {**field.contents, **contents},
+        optional_keys=frozenset(field.optional_keys) | optional_keys,
+        allow_extra_keys=field.allow_extra_keys,
+        description=field.description,
     )
 
 
-def _logger(field: fields.Dictionary) -> fields.Dictionary:
-    level = LogLevel(description=cast("PythonLogLevel", field.contents["level"]).description)
-    return fields.Dictionary(dict(_with_contents(field, {"level": level})), optional_keys=field.optional_keys)
+def _with_any_level(field: Any, cls: Any, optional_keys: set[str], **contents: Any) -> Any:
+    level = LogLevel(description=field.contents["level"].description)
+    return _extended(field, cls, {**contents, "level": level}, optional_keys)
 
 
-_formatter = cast("fields.Dictionary", _part("formatters").value_type)
-_handler = cast("fields.Dictionary", _part("handlers").value_type)
+def _map_of(name: str, value_type: Any) -> Any:
+    return fields.SchemalessDictionary(
+        key_type=fields.UnicodeString(), value_type=value_type, description=_parts[name].description
+    )
 
-LOGGING_SCHEMA = fields.Dictionary(
-    dict(
-        _with_contents(
-            PYTHON_LOGGING_CONFIG_SCHEMA,
-            {
-                "formatters": _map_of(
-                    "formatters",
-                    _Formatter(
-                        dict(
-                            _with_contents(
-                                _formatter,
-                                {
-                                    "style": fields.Constant(
-                                        "%", "{", "$", description="How the format string marks its fields."
-                                    ),
-                                    "validate": fields.Boolean(
-                                        description="Whether a format string that does not fit the style is "
-                                        "an error."
-                                    ),
-                                    "defaults": fields.SchemalessDictionary(
-                                        key_type=fields.UnicodeString(),
-                                        description="Values for fields that a log record may lack (Python "
-                                        "3.12).",
-                                    ),
-                                    "class": fields.UnicodeString(
-                                        description="The importable path of the formatter class, if it is "
-                                        "another "
-                                        "than `logging.Formatter`; `format` is then optional."
-                                    ),
-                                    "()": fields.Anything(
-                                        description="A callable, or its importable path, that makes the "
-                                        "formatter; "
-                                        "all other keys are its arguments."
-                                    ),
-                                },
-                            )
-                        ),
-                        optional_keys=_formatter.optional_keys
-                        | {"style", "validate", "defaults", "class", "()"},
-                    ),
-                ),
-                "handlers": _map_of(
-                    "handlers",
-                    _MadeByFactoryOrClass(
-                        dict(
-                            _with_contents(
-                                _handler,
-                                {
-                                    "level": LogLevel(
-                                        description=cast(
-                                            "PythonLogLevel", _handler.contents["level"]
-                                        ).description
-                                    ),
-                                    "()": fields.Anything(
-                                        description="A callable, or its importable path, that makes the "
-                                        "handler; all "
-                                        "other keys are its arguments."
-                                    ),
-                                },
-                            )
-                        ),
-                        optional_keys=_handler.optional_keys | {"()"},
-                        allow_extra_keys=True,
-                    ),
-                ),
-                "loggers": _map_of(
-                    "loggers", _logger(cast("fields.Dictionary", _part("loggers").value_type))
-                ),
-                "root": _logger(cast("fields.Dictionary", PYTHON_LOGGING_CONFIG_SCHEMA.contents["root"])),
-            },
-        )
-    ),
+
+_factory = fields.Anything(
+    description="A callable, or its importable path, that makes the object; all other keys are its arguments."
+)
+_formatter = _extended(
+    _parts["formatters"].value_type,
+    _Formatter,
+    {
+        "style": fields.Constant("%", "{", "$", description="How the format string marks its fields."),
+        "validate": fields.Boolean(
+            description="Whether a format string that does not fit the style is an error."
+        ),
+        "defaults": fields.SchemalessDictionary(
+            key_type=fields.UnicodeString(),
+            description="Values for fields that a log record may lack (Python 3.12).",
+        ),
+        "class": fields.UnicodeString(
+            description="The importable path of the formatter class, if it is another than "
+            "`logging.Formatter`; `format` is then optional."
+        ),
+        "()": _factory,
+    },
+    {"style", "validate", "defaults", "class", "()"},
+)
+_handler = _with_any_level(_parts["handlers"].value_type, _MadeByFactoryOrClass, {"()"}, **{"()": _factory})
+
+LOGGING_SCHEMA: Dictionary = fields.Dictionary(
+    {
+        **_parts,
+        "formatters": _map_of("formatters", _formatter),
+        "handlers": _map_of("handlers", _handler),
+        "loggers": _map_of("loggers", _with_any_level(_parts["loggers"].value_type, Dictionary, set())),
+        "root": _with_any_level(_parts["root"], Dictionary, set()),
+    },
     optional_keys=PYTHON_LOGGING_CONFIG_SCHEMA.optional_keys,
     description=PYTHON_LOGGING_CONFIG_SCHEMA.description,
     additional_validator=PYTHON_LOGGING_CONFIG_SCHEMA.additional_validator,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
+
+from pysoa.common._plain import is_dict
 
 __all__ = ("with_forked_process_id",)
 
@@ -22,10 +24,9 @@ def with_forked_process_id(kwargs: Mapping[str, Any], forked_process_id: int | N
         forked_process_id: The number of this worker; a process that was not forked is called ``main``.
     """
     result = dict(kwargs)
-    config = result.get("config")
-    if not isinstance(config, Mapping) or not config.get("publishers"):
+    config: dict[str, Any] = dict(result.get("config") or {})
+    if not config.get("publishers"):
         return result
-    config = dict(cast("Mapping[str, Any]", config))
     replacement = "main" if forked_process_id is None else str(forked_process_id)
     config["publishers"] = [
         _in_publisher(publisher, config.get("version"), replacement) for publisher in config["publishers"]
@@ -35,14 +36,11 @@ def with_forked_process_id(kwargs: Mapping[str, Any], forked_process_id: int | N
 
 
 def _in_publisher(publisher: Any, version: Any, replacement: str) -> Any:
-    if not isinstance(publisher, Mapping):
-        return publisher
-    publisher = dict(cast("Mapping[str, Any]", publisher))
-    if version == 1:
+    if not is_dict(publisher) or version == 1:
         return _replace(publisher, replacement)
-    if "kwargs" in publisher:
-        publisher["kwargs"] = _replace(publisher["kwargs"], replacement)
-    return publisher
+    return {
+        key: _replace(value, replacement) if key == "kwargs" else value for key, value in publisher.items()
+    }
 
 
 def _replace(value: Any, replacement: str) -> Any:
@@ -50,6 +48,6 @@ def _replace(value: Any, replacement: str) -> Any:
         for token in _TOKENS:
             value = value.replace(token, replacement)
         return value
-    if isinstance(value, dict):
-        return {key: _replace(item, replacement) for key, item in cast("dict[Any, Any]", value).items()}
+    if is_dict(value):
+        return {key: _replace(item, replacement) for key, item in value.items()}
     return value

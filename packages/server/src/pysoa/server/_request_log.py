@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pysoa.common._plain import is_dict
+
 if TYPE_CHECKING:  # it imports this module
     from pysoa.common.types import JobResponse
     from pysoa.server.server import Server
@@ -45,5 +47,5 @@ def has_errors(job_response: JobResponse) -> bool:
 def loggable(server: Server, message: Any) -> Any:
     """Return what shows the message without its secrets when a log record is written."""
     # What is no dictionary has no names by which secrets could be told.
-    wrapped = message if isinstance(message, dict) else {"not a dictionary": type(message).__name__}
+    wrapped: dict[Any, Any] = message if is_dict(message) else {"not a dictionary": type(message).__name__}
     return server.logging_dict_wrapper_class(wrapped)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from conformity import fields
+from pysoa.common._conformity import accepts_kwargs, dictionary
 
 __all__ = (
     "Coroutine",
@@ -59,9 +59,7 @@ class CoroutineMiddleware:
         return coroutine
 
 
-@fields.ClassConfigurationSchema.provider(
-    fields.Dictionary({}, description="The default coroutine middleware has no constructor arguments")
-)
+@accepts_kwargs(dictionary({}, description="The default coroutine middleware has no constructor arguments"))
 class DefaultCoroutineMiddleware(CoroutineMiddleware):
     """Logs the errors of coroutines, whose results an action may never look at.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from conformity import fields
-
+from pysoa.common._conformity import accepts_kwargs, dictionary
 from pysoa.common.types import ActionResponse, JobResponse
 from pysoa.server.types import AnyActionRequest, EnrichedJobRequest
 
@@ -16,8 +15,8 @@ ServerMiddlewareJobTask: TypeAlias = Callable[[EnrichedJobRequest], JobResponse]
 ServerMiddlewareActionTask: TypeAlias = Callable[[AnyActionRequest], ActionResponse]
 
 
-@fields.ClassConfigurationSchema.provider(
-    fields.Dictionary(
+@accepts_kwargs(
+    dictionary(
         {},
         description="Most server middleware has no constructor arguments, but subclasses can override this "
         "schema",

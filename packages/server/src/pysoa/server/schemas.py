@@ -5,7 +5,9 @@ The server checks the headers by plain code with the same outcome, since it does
 
 from __future__ import annotations
 
-from conformity.fields import Boolean, Dictionary, Integer, List, SchemalessDictionary, UnicodeString
+from conformity.fields import Dictionary
+
+from pysoa.server._fields import fields
 
 __all__ = (
     "ActionRequestSchema",
@@ -14,25 +16,25 @@ __all__ = (
     "JobRequestSchema",
 )
 
-ActionRequestSchema = Dictionary(
+ActionRequestSchema: Dictionary = fields.Dictionary(
     {
-        "action": UnicodeString(description="The name of the service action to execute."),
-        "body": SchemalessDictionary(
-            key_type=UnicodeString(), description="The request parameters for this action."
+        "action": fields.UnicodeString(description="The name of the service action to execute."),
+        "body": fields.SchemalessDictionary(
+            key_type=fields.UnicodeString(), description="The request parameters for this action."
         ),
     },
     optional_keys=("body",),
 )
 """What one entry of ``actions`` must look like."""
 
-ControlHeaderSchema = Dictionary(
+ControlHeaderSchema: Dictionary = fields.Dictionary(
     {
-        "continue_on_error": Boolean(
+        "continue_on_error": fields.Boolean(
             description="Whether to continue executing more actions in a multi-action job request if an "
             "action "
             "results in an error."
         ),
-        "suppress_response": Boolean(
+        "suppress_response": fields.Boolean(
             description="Whether to complete processing a request without sending a response back to the "
             "client "
             "(defaults to false)."
@@ -43,10 +45,10 @@ ControlHeaderSchema = Dictionary(
 )
 """What the control header must look like."""
 
-ContextHeaderSchema = Dictionary(
+ContextHeaderSchema: Dictionary = fields.Dictionary(
     {
-        "switches": List(Integer(), description="The switches that the caller turned on."),
-        "correlation_id": UnicodeString(
+        "switches": fields.List(fields.Integer(), description="The switches that the caller turned on."),
+        "correlation_id": fields.UnicodeString(
             description="Correlation IDs can be used at your own discretion, but are generally shared across "
             "multiple "
             "service requests, even across multiple services, to correlate requests that are logically "
@@ -59,7 +61,7 @@ ContextHeaderSchema = Dictionary(
             "available in "
             "`request.client` automatically inherits the correlation ID from the request."
         ),
-        "calling_service": UnicodeString(
+        "calling_service": fields.UnicodeString(
             description="A header that PySOA automatically adds to all outgoing requests from one service to "
             "another "
             "when those requests are made with `request.client.call_**(...)` or "
@@ -68,7 +70,7 @@ ContextHeaderSchema = Dictionary(
             "will "
             'include `"calling_service": "foo"`. May be useful for logging or metrics.'
         ),
-        "caller": UnicodeString(
+        "caller": fields.UnicodeString(
             description="Optional, caller-supplied meta-information about the caller, such as an application "
             "name, "
             "file name, class or method name, file name and line number, etc. May be useful for logging or "
@@ -80,11 +82,11 @@ ContextHeaderSchema = Dictionary(
 )
 """What the context header must look like."""
 
-JobRequestSchema = Dictionary(
+JobRequestSchema: Dictionary = fields.Dictionary(
     {
         "control": ControlHeaderSchema,
         "context": ContextHeaderSchema,
-        "actions": List(
+        "actions": fields.List(
             ActionRequestSchema,
             min_length=1,
             description="The list of all actions to execute in this request",

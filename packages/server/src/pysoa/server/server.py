@@ -130,8 +130,9 @@ class Server:
 
         self.logger = logging.getLogger("pysoa.server")
         self.job_logger = logging.getLogger("pysoa.server.job")
-        self.request_log_success_level: int = logging.getLevelName(settings["request_log_success_level"])
-        self.request_log_error_level: int = logging.getLevelName(settings["request_log_error_level"])
+        levels = logging.getLevelNamesMapping()
+        self.request_log_success_level = levels[settings["request_log_success_level"]]
+        self.request_log_error_level = levels[settings["request_log_error_level"]]
         self.logging_dict_wrapper_class = _censoring_also(settings["extra_fields_to_redact"])
 
         heartbeat_file = settings["heartbeat_file"]

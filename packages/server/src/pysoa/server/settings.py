@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging.handlers
 from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Set as AbstractSet
+from typing import Any, cast
 
-from conformity import fields
+from conformity.fields import Set
 from conformity.fields.logging import PythonLogLevel
 from conformity.settings import SettingsData, SettingsSchema
 from conformity.types import Error
 
 from pysoa.common.settings import SOASettings
 from pysoa.common.transport.base import ServerTransport
+from pysoa.server._fields import fields
 from pysoa.server._logging_merge import drop_unused_defaults
 from pysoa.server._logging_schema import LOGGING_SCHEMA
 from pysoa.server.internal.event_loop import coroutine_middleware_config
@@ -21,17 +23,19 @@ from pysoa.server.middleware import ServerMiddleware
 __all__ = ("ServerSettings",)
 
 
-class _Names(fields.Set):
+class _Names(Set):
     """A set of strings, which settings read from JSON or YAML can only write as a list."""
 
     def errors(self, value: Any) -> list[Error]:
         """Return what is wrong with the names."""
-        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
-            try:
-                value = frozenset(value)
-            except TypeError:
-                return [Error("Not a set of strings: it contains something unhashable")]
-        return list(super().errors(value))
+        if isinstance(value, (str, bytes, Mapping, AbstractSet)) or not isinstance(value, Iterable):
+            return list(super().errors(value))
+        names = enumerate(cast("Iterable[object]", value))
+        return [
+            Error("Not a unicode string", pointer=str(index))
+            for index, name in names
+            if not isinstance(name, str)
+        ]
 
 
 extra_schema: SettingsSchema = {"coroutine_middleware": coroutine_middleware_config}
@@ -212,5 +216,4 @@ class ServerSettings(SOASettings):
             ImproperlyConfigured: Something in the data is unknown, missing or wrong.
         """
         super().set(data)
-        own = data.get("logging", {})
-        drop_unused_defaults(self["logging"], own if isinstance(own, Mapping) else {})
+        drop_unused_defaults(self["logging"], data.get("logging", {}))

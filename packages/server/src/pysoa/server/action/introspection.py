@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from conformity import fields
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pysoa.common.constants import ERROR_CODE_INVALID
 from pysoa.common.errors import Error
 from pysoa.common.types import Body
+from pysoa.server._fields import fields
 from pysoa.server.action.base import Action
 from pysoa.server.action.status import BaseStatusAction
 from pysoa.server.action.switched import SwitchedAction
@@ -173,9 +172,10 @@ class IntrospectionAction(Action):
         return actions[name] if name in actions else self._default_actions().get(name)
 
     def _all(self) -> Iterator[tuple[str, Any]]:
-        actions: Any = self.server.action_class_map
+        actions = self.server.action_class_map
         # The server itself needs no more of its action map than "in" and [].
-        names = set(actions) if isinstance(actions, Iterable) else set[str]()
+        iterable: object = actions
+        names = cast("Iterable[str]", iterable) if isinstance(iterable, Iterable) else ()
         for name in names:
             yield from _expand(name, actions[name])
         for name, action in self._default_actions().items():

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeAlias
 
 import conformity
-from conformity import fields
 
 from pysoa.common.types import Body
+from pysoa.server._fields import fields
 from pysoa.server.action.base import Action
 from pysoa.server.settings import ServerSettings
 from pysoa.server.types import EnrichedActionRequest

@@ -71,10 +71,7 @@ def _check_map(switch_to_action_map: Any) -> None:
 
 
 def _is_pair(item: Any) -> bool:
-    try:
-        return len(item) == 2 and (item[0], item[1]) is not None
-    except (TypeError, LookupError):
-        return False
+    return hasattr(item, "__len__") and hasattr(item, "__getitem__") and len(item) == 2
 
 
 class SwitchedAction(metaclass=_SwitchedActionMetaClass):

@@ -11,8 +11,9 @@ import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from conformity import fields
+from conformity.fields import List
 
+from pysoa.common._conformity import class_configuration, list_of
 from pysoa.server.coroutine import CoroutineMiddleware
 
 __all__ = (
@@ -25,8 +26,8 @@ _Result = TypeVar("_Result")
 
 _CANCELLATION_GRACE_IN_SECONDS = 1.0
 
-coroutine_middleware_config = fields.List(
-    fields.ClassConfigurationSchema(base_class=CoroutineMiddleware),
+coroutine_middleware_config: List = list_of(
+    class_configuration(CoroutineMiddleware),
     description="The list of all `CoroutineMiddleware` classes that should be constructed and applied to "
     "`request.run_coroutine` calls processed by this server. By default, "
     "`pysoa.server.coroutine:DefaultCoroutineMiddleware` will be configured first. You can change and/or add "

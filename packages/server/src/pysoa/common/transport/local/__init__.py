@@ -8,14 +8,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from conformity import fields
+from conformity.fields import Dictionary, PythonPath
 from pymetrics.recorders.base import MetricsRecorder
 
+from pysoa.common._conformity import accepts_kwargs
 from pysoa.common._plain import copy_plain
 from pysoa.common.transport.base import ClientTransport, ReceivedMessage, ServerTransport
 from pysoa.common.transport.errors import MessageSendTimeout
+from pysoa.server._fields import fields
 from pysoa.server.server import Server
 
 __all__ = (
@@ -34,7 +36,7 @@ _server_settings = fields.SchemalessDictionary(
 )
 
 
-class LocalClientTransportSchema(fields.Dictionary):
+class LocalClientTransportSchema(Dictionary):
     """What the ``kwargs`` of a local client transport may be."""
 
     contents = {
@@ -66,7 +68,7 @@ class LocalClientTransportSchema(fields.Dictionary):
     description = "The constructor kwargs for the local client transport."
 
 
-@fields.ClassConfigurationSchema.provider(LocalClientTransportSchema())
+@accepts_kwargs(LocalClientTransportSchema())
 class LocalClientTransport(ClientTransport, ServerTransport):
     """Both ends of a transport in one object, with a server between them.
 
@@ -122,7 +124,7 @@ class LocalClientTransport(ClientTransport, ServerTransport):
         self.server.transport = self
         self.server.setup()
 
-    def send_request_message(
+    def send_request_message(  # type: ignore[override]  # its fifth parameter was never named otherwise
         self,
         request_id: int,
         meta: dict[str, Any],
@@ -185,7 +187,7 @@ class LocalClientTransport(ClientTransport, ServerTransport):
         """
         self._responses_of_turn.append(ReceivedMessage(request_id, meta, copy_plain(body)))
 
-    def receive_response_message(
+    def receive_response_message(  # type: ignore[override]  # its parameter was never named otherwise
         self,
         _: int | None = None,
         *,
@@ -209,15 +211,15 @@ class LocalClientTransport(ClientTransport, ServerTransport):
             return _NOTHING
 
 
-class LocalServerTransportSchema(fields.Dictionary):
+class LocalServerTransportSchema(Dictionary):
     """What the ``kwargs`` of a local server transport may be."""
 
-    contents: dict[Any, Any] = {}
+    contents = {}
 
     description = "The local server transport takes no constructor kwargs."
 
 
-@fields.ClassConfigurationSchema.provider(LocalServerTransportSchema())
+@accepts_kwargs(LocalServerTransportSchema())
 class LocalServerTransport(ServerTransport):
     """Stands in the settings of a server that is run by a :class:`LocalClientTransport`, and does nothing."""
 
@@ -260,7 +262,7 @@ def _resolve_server_settings(server_settings: str | Mapping[str, Any]) -> Mappin
         resolved = _resolve(server_settings, "settings")
         if not isinstance(resolved, Mapping):
             raise TypeError(f"Imported settings path {server_settings} is not a dictionary.")
-        return resolved
+        return cast("Mapping[str, Any]", resolved)
     if not isinstance(server_settings, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers err
         raise TypeError(f"server_settings must be a dictionary or its path, not {server_settings!r}")
     return server_settings
@@ -268,6 +270,6 @@ def _resolve_server_settings(server_settings: str | Mapping[str, Any]) -> Mappin
 
 def _resolve(path: str, what: str) -> Any:
     try:
-        return fields.PythonPath.resolve_python_path(path)
+        return PythonPath.resolve_python_path(path)
     except (ImportError, AttributeError, ValueError) as error:
         raise type(error)(f"Could not resolve {what} path {path}: {error!r}") from error
