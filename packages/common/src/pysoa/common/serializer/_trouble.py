@@ -57,14 +57,21 @@ def path_to_text(path: Path, *, is_key: bool) -> str:
 
 
 def _walk(message: Any) -> Iterator[_Item]:
-    """Yield path, value and whether it is a key, of everything in the message, in order."""
+    """Yield path, value and whether it is a key, of everything in the message, in order.
+
+    Containers that occur several times, within themselves for instance, are entered once.
+    """
     stack: list[_Item] = [((), message, False)]
+    entered: set[int] = set()
     while stack:
         item = stack.pop()
         yield item
         path, value, is_key = item
-        if len(path) < _MAXIMUM_DEPTH:
-            stack.extend(reversed(list(_children(path, value, is_key))))
+        if len(path) < _MAXIMUM_DEPTH and id(value) not in entered:
+            children = list(_children(path, value, is_key))
+            if children:
+                entered.add(id(value))
+                stack.extend(reversed(children))
 
 
 def _children(path: Path, value: Any, is_key: bool) -> Iterator[_Item]:

@@ -6,6 +6,7 @@ import abc
 from typing import Any, ClassVar
 
 from pysoa.common._plain import to_plain
+from pysoa.common.serializer.errors import InvalidField
 
 __all__ = ("Serializer",)
 
@@ -95,7 +96,11 @@ class Serializer(metaclass=_SerializerMeta):
             ValueError: The message is not a dictionary.
             InvalidField: Some value in it cannot be encoded.
         """
-        plain: dict[Any, Any] = to_plain(message)
+        try:
+            plain: dict[Any, Any] = to_plain(message)
+        except RecursionError as error:
+            text = "the message is nested too deeply, or contains itself"
+            raise InvalidField(f"Can't serialize message due to RecursionError: {text}", text) from error
         return self.dict_to_blob(plain)
 
     @classmethod

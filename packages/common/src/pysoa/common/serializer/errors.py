@@ -22,7 +22,13 @@ __all__ = (
 
 
 class SerializationError(PySOAError):
-    """Base exception for all errors of serialization and deserialization."""
+    """Base exception for all errors of serialization and deserialization.
+
+    The first argument is the text; those after it are the arguments of the exception behind it.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class InvalidField(SerializationError):
