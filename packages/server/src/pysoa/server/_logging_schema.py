@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from typing import Any, Final
 
 from conformity.constants import ERROR_CODE_MISSING
@@ -99,13 +100,14 @@ _formatter = _extended(
 _handler = _with_any_level(_parts["handlers"].value_type, _MadeByFactoryOrClass, {"()"}, **{"()": _factory})
 
 LOGGING_SCHEMA: Dictionary = fields.Dictionary(
-    {
-        **_parts,
-        "formatters": _map_of("formatters", _formatter),
-        "handlers": _map_of("handlers", _handler),
-        "loggers": _map_of("loggers", _with_any_level(_parts["loggers"].value_type, Dictionary, set())),
-        "root": _with_any_level(_parts["root"], Dictionary, set()),
-    },
+    # The class makes introspection tell the order.
+    OrderedDict(
+        _parts,
+        formatters=_map_of("formatters", _formatter),
+        handlers=_map_of("handlers", _handler),
+        loggers=_map_of("loggers", _with_any_level(_parts["loggers"].value_type, Dictionary, set())),
+        root=_with_any_level(_parts["root"], Dictionary, set()),
+    ),
     optional_keys=PYTHON_LOGGING_CONFIG_SCHEMA.optional_keys,
     description=PYTHON_LOGGING_CONFIG_SCHEMA.description,
     additional_validator=PYTHON_LOGGING_CONFIG_SCHEMA.additional_validator,

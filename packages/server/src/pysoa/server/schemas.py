@@ -47,7 +47,21 @@ ControlHeaderSchema: Dictionary = fields.Dictionary(
 
 ContextHeaderSchema: Dictionary = fields.Dictionary(
     {
-        "switches": fields.List(fields.Integer(), description="The switches that the caller turned on."),
+        "caller": fields.UnicodeString(
+            description="Optional, caller-supplied meta-information about the caller, such as an application "
+            "name, "
+            "file name, class or method name, file name and line number, etc. May be useful for logging or "
+            "metrics."
+        ),
+        "calling_service": fields.UnicodeString(
+            description="A header that PySOA automatically adds to all outgoing requests from one service to "
+            "another "
+            "when those requests are made with `request.client.call_**(...)` or "
+            "`request.client.send_request(...)`. "
+            "For example, if Foo Service calls Bar Service, the request context that Bar Service receives "
+            "will "
+            'include `"calling_service": "foo"`. May be useful for logging or metrics.'
+        ),
         "correlation_id": fields.UnicodeString(
             description="Correlation IDs can be used at your own discretion, but are generally shared across "
             "multiple "
@@ -61,21 +75,7 @@ ContextHeaderSchema: Dictionary = fields.Dictionary(
             "available in "
             "`request.client` automatically inherits the correlation ID from the request."
         ),
-        "calling_service": fields.UnicodeString(
-            description="A header that PySOA automatically adds to all outgoing requests from one service to "
-            "another "
-            "when those requests are made with `request.client.call_**(...)` or "
-            "`request.client.send_request(...)`. "
-            "For example, if Foo Service calls Bar Service, the request context that Bar Service receives "
-            "will "
-            'include `"calling_service": "foo"`. May be useful for logging or metrics.'
-        ),
-        "caller": fields.UnicodeString(
-            description="Optional, caller-supplied meta-information about the caller, such as an application "
-            "name, "
-            "file name, class or method name, file name and line number, etc. May be useful for logging or "
-            "metrics."
-        ),
+        "switches": fields.List(fields.Integer(), description="The switches that the caller turned on."),
     },
     optional_keys=("caller", "calling_service"),
     allow_extra_keys=True,
