@@ -8,8 +8,10 @@ nox makes environments in ``.nox``, and installs into them only when a pyproject
 from __future__ import annotations
 
 import hashlib
+import os
 import pathlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -59,8 +61,25 @@ def tests_with(version: str) -> Callable[[nox.Session], None]:
     return tests_version
 
 
+def interpreter(version: str) -> str:
+    """Return the interpreter of a version as nox takes it.
+
+    pyenv puts a command of that name on PATH that only works where the version is switched on; then its real
+    path is better.
+    """
+    command = shutil.which(f"python{version}")
+    if command is None or subprocess.run([command, "-c", ""], capture_output=True, check=False).returncode:
+        pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"))
+        found = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+        if found:
+            return str(found[-1])
+    return version
+
+
 for _version in PYTHONS:
-    nox.session(name=f"tests-{_version}", python=_version, venv_backend="venv")(tests_with(_version))
+    nox.session(name=f"tests-{_version}", python=interpreter(_version), venv_backend="venv")(
+        tests_with(_version)
+    )
 
 
 @nox.session(venv_backend="venv")
