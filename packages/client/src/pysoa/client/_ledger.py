@@ -1,0 +1,185 @@
+"""Which responses are awaited, which have arrived, and for whom: no I/O, no clock, no locks.
+
+Every request that expects a response has an entry under its id, from before it is sent until its response is
+taken or nobody wants it any more. A response is accepted only for an id that has an entry, so a late,
+repeated or foreign one can never reach a caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+import attrs
+
+from pysoa.common.types import JobResponse
+
+__all__ = (
+    "CLAIMED",
+    "Ledger",
+    "Outcome",
+)
+
+Outcome: TypeAlias = JobResponse | Exception
+"""What became of a request: its response, or what went wrong with its response."""
+
+
+class _Claimed:
+    def __repr__(self) -> str:
+        return "CLAIMED"
+
+
+CLAIMED: Final = _Claimed()
+"""The owner of requests whose responses are collected by id, by one who gives the id up when done."""
+
+_SMALLEST_SWEEP: Final = 64
+
+
+@attrs.define
+class _Entry:
+    owner: object
+    """Who may take the response without naming the id; nobody if it is CLAIMED."""
+    expires_at: float
+    """When the request itself expires, in the caller's clock. Not looked at if the owner is CLAIMED."""
+
+
+class Ledger:
+    """The open entries of one service handler. The caller makes sure that one thread uses it at a time.
+
+    Args:
+        keep_expired_s: How long after the expiry of a request its response is still accepted, if no one holds
+            a claim on it: a response has a life of its own.
+    """
+
+    __slots__ = ("_arrived", "_keep_expired_s", "_pending", "_sweep_at", "_unsent")
+
+    def __init__(self, keep_expired_s: float = 60.0) -> None:
+        self._keep_expired_s = keep_expired_s
+        self._pending: dict[int, _Entry] = {}
+        self._arrived: dict[int, tuple[_Entry, Outcome]] = {}
+        self._unsent: set[int] = set()
+        self._sweep_at = _SMALLEST_SWEEP
+
+    def __len__(self) -> int:
+        return len(self._pending) + len(self._arrived)
+
+    def __contains__(self, request_id: object) -> bool:
+        return request_id in self._pending or request_id in self._arrived
+
+    # Sending
+
+    def expect(self, request_id: int, owner: object, expires_at: float) -> None:
+        """Open an entry for a request that is about to be sent."""
+        self._pending[request_id] = _Entry(owner, expires_at)
+
+    def claim(self, request_id: int) -> bool:
+        """Make an entry one that only who names the id can take; tell whether there is one."""
+        entry = self._entry(request_id)
+        if entry is None:
+            return False
+        entry.owner = CLAIMED
+        return True
+
+    def mark_unsent(self, request_id: int) -> None:
+        """Say that a request was not given to the transport (yet): no use in asking the transport for it."""
+        self._unsent.add(request_id)
+
+    def mark_sent(self, request_id: int) -> None:
+        """Take :meth:`mark_unsent` back."""
+        self._unsent.discard(request_id)
+
+    # Receiving
+
+    def deliver(self, request_id: int, outcome: Outcome) -> bool:
+        """File what arrived for whoever waits for it; tell whether anybody does."""
+        entry = self._pending.pop(request_id, None)
+        if entry is None:
+            return False
+        self._arrived[request_id] = (entry, outcome)
+        return True
+
+    def take(self, request_id: int) -> Outcome | None:
+        """Remove and return what arrived for this id, or return ``None``."""
+        arrived = self._arrived.pop(request_id, None)
+        if arrived is None:
+            return None
+        if self._unsent:
+            self._unsent.discard(request_id)
+        return arrived[1]
+
+    def take_next_of(self, owners: tuple[object, ...]) -> tuple[int, Outcome] | None:
+        """Remove and return what arrived first for one of these owners, with its id, or return ``None``."""
+        for request_id, (entry, outcome) in self._arrived.items():
+            if any(entry.owner is owner for owner in owners):
+                del self._arrived[request_id]
+                self._unsent.discard(request_id)
+                return request_id, outcome
+        return None
+
+    def put_back(self, request_id: int, owner: object, outcome: Outcome, expires_at: float) -> None:
+        """File a response again that was taken by one who found it to be another's."""
+        self._arrived[request_id] = (_Entry(owner, expires_at), outcome)
+
+    # Waiting
+
+    @property
+    def has_arrivals(self) -> bool:
+        """Whether anything has arrived that was not taken yet."""
+        return bool(self._arrived)
+
+    def count_pending(self) -> int:
+        """Return how many responses have not arrived yet."""
+        return len(self._pending)
+
+    def count_awaited(self, request_ids: Iterable[int]) -> int:
+        """Return to how many of these requests the transport may still have the response."""
+        count = 0
+        for request_id in request_ids:
+            if request_id in self._pending and request_id not in self._unsent:
+                count += 1
+        return count
+
+    def awaited_of(self, owners: tuple[object, ...]) -> dict[int, float]:
+        """Return the ids that the transport may still have for these owners, with the times of expiry."""
+        return {
+            request_id: entry.expires_at
+            for request_id, entry in self._pending.items()
+            if any(entry.owner is owner for owner in owners) and request_id not in self._unsent
+        }
+
+    # Forgetting
+
+    def drop(self, request_id: int) -> bool:
+        """Close an entry whose response nobody wants; tell whether the response had not arrived yet."""
+        self._unsent.discard(request_id)
+        self._arrived.pop(request_id, None)
+        return self._pending.pop(request_id, None) is not None
+
+    def sweep_is_due(self) -> bool:
+        """Tell whether so many entries are open that it is time for :meth:`sweep`.
+
+        The threshold follows the number of live entries, so that sweeping costs next to nothing per request.
+        """
+        return len(self) >= self._sweep_at
+
+    def sweep(self, now: float) -> list[int]:
+        """Close the unclaimed entries that expired long ago; return the ids that were still awaited."""
+        limit = now - self._keep_expired_s
+        late = [
+            i for i, entry in self._pending.items() if entry.owner is not CLAIMED and entry.expires_at < limit
+        ]
+        unread = [
+            i
+            for i, (entry, _) in self._arrived.items()
+            if entry.owner is not CLAIMED and entry.expires_at < limit
+        ]
+        for request_id in (*late, *unread):
+            self.drop(request_id)
+        self._sweep_at = max(_SMALLEST_SWEEP, 2 * len(self))
+        return late
+
+    def _entry(self, request_id: int) -> _Entry | None:
+        entry = self._pending.get(request_id)
+        if entry is None and request_id in self._arrived:
+            return self._arrived[request_id][0]
+        return entry
