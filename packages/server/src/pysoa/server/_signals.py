@@ -15,6 +15,8 @@ __all__ = ("ForcedShutdown", "HandlersOfRun", "handle_shutdown_signal")
 
 _DUPLICATE_WINDOW_IN_SECONDS = 1.0
 
+_SHORTEST_TIMER_IN_SECONDS = 0.001
+
 _Handler = Any  # what signal.getsignal returns: typeshed's own alias is private
 
 
@@ -28,6 +30,7 @@ class HandlersOfRun:
     def __init__(self, server: RunningServer) -> None:
         self._server = server
         self._previous: dict[int, _Handler] = {}
+        self._foreign_timer_ends_at: float | None = None
 
     def install(self) -> None:
         """Install the handlers if this is the main thread; otherwise leave signals to the embedding program.
@@ -43,10 +46,13 @@ class HandlersOfRun:
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             self._replace(signal.SIGHUP, server.handle_shutdown_signal)
         self._replace(signal.SIGALRM, server.harakiri)
+        left = signal.setitimer(signal.ITIMER_REAL, 0)[0]
+        if left:
+            self._foreign_timer_ends_at = time.monotonic() + left
         state_of(server).alarm_is_ours = True
 
     def restore(self) -> None:
-        """Give an embedding program its handlers back.
+        """Give an embedding program its handlers back, and its timer, which has gone on counting.
 
         In a process of the server's own they stay: until the interpreter has ended, a late signal must not
         turn the exit code of an orderly shutdown into that of a kill.
@@ -59,6 +65,9 @@ class HandlersOfRun:
         for number, handler in self._previous.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._previous.clear()
+        if self._foreign_timer_ends_at is not None:
+            left = self._foreign_timer_ends_at - time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, max(left, _SHORTEST_TIMER_IN_SECONDS))
 
     def _replace(self, number: int, handler: _Handler) -> None:
         self._previous[number] = signal.signal(number, handler)
