@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from pysoa.common.transport.errors import InvalidMessageError
 from pysoa.common.transport.redis_gateway._framing import Frame
+from pysoa.common.transport.redis_gateway.constants import MINIMUM_CHUNKED_MESSAGE_BYTES
 
 __all__ = (
     "MAXIMUM_CHUNK_COUNT",
+    "BrokenChunksError",
     "ChunkedMessage",
+    "reason_against_chunk_size",
     "split_message",
 )
 
@@ -32,6 +33,32 @@ def split_message(message: bytes, chunk_size: int) -> list[memoryview]:
     return [view[start : start + chunk_size] for start in range(0, len(message), chunk_size)]
 
 
+def reason_against_chunk_size(chunk_size: int, maximum_message_size_in_bytes: int) -> str | None:
+    """Return what is wrong with the size of parts that a server is told to use, or ``None``.
+
+    Args:
+        chunk_size: The size of the parts; negative for never splitting anything.
+        maximum_message_size_in_bytes: The size limit of whole messages.
+    """
+    if chunk_size < 0:
+        return None
+    if chunk_size < MINIMUM_CHUNKED_MESSAGE_BYTES:
+        return (
+            f"chunk_messages_larger_than_bytes must be >= {MINIMUM_CHUNKED_MESSAGE_BYTES}, got {chunk_size}. "
+            "A negative number turns it off."
+        )
+    if maximum_message_size_in_bytes < chunk_size * 5:
+        return (
+            "maximum_message_size_in_bytes must be at least 5 times larger than "
+            f"chunk_messages_larger_than_bytes ({chunk_size}), got {maximum_message_size_in_bytes}"
+        )
+    return None
+
+
+class BrokenChunksError(InvalidMessageError):
+    """The parts of a response do not make a whole; none of it can be used."""
+
+
 class ChunkedMessage:
     """A response of which at least the first part has come.
 
@@ -43,7 +70,7 @@ class ChunkedMessage:
         service_name: The service that answers, for the texts of errors.
 
     Raises:
-        InvalidMessageError: This is not the first of a sensible number of parts.
+        BrokenChunksError: This is not the first of a sensible number of parts.
     """
 
     __slots__ = ("_parts", "_service_name", "chunk_count", "first")
@@ -54,11 +81,11 @@ class ChunkedMessage:
         self._service_name = service_name
         self._parts: list[bytes | memoryview] = []
         if first.chunk_id is None:
-            raise InvalidMessageError(f"Invalid chunked response missing chunk ID for service {service_name}")
+            raise BrokenChunksError(f"Invalid chunked response missing chunk ID for service {service_name}")
         self.chunk_count = _as_number(first.chunk_count)
         """How many parts there will be."""
         if not 1 <= self.chunk_count <= MAXIMUM_CHUNK_COUNT:
-            raise InvalidMessageError(
+            raise BrokenChunksError(
                 f"Invalid chunked response has impossible chunk count {_shown(first.chunk_count)} "
                 f"for service {service_name}. It must be from 1 to {MAXIMUM_CHUNK_COUNT}."
             )
@@ -81,14 +108,14 @@ class ChunkedMessage:
             frame: The next frame from the same list.
 
         Raises:
-            InvalidMessageError: It is not the next part of this response. The response is lost.
+            BrokenChunksError: It is not the next part of this response. The response is lost.
         """
         if frame.chunk_count is None or frame.chunk_id is None:
-            raise InvalidMessageError(
+            raise BrokenChunksError(
                 f"Invalid chunked response missing chunk headers expecting {self._expectation}."
             )
         if _as_number(frame.chunk_count) != self.chunk_count:
-            raise InvalidMessageError(
+            raise BrokenChunksError(
                 f"Invalid chunked response has different chunk count {_shown(frame.chunk_count)} "
                 f"expecting {self._expectation}."
             )
@@ -98,13 +125,10 @@ class ChunkedMessage:
         """Return the whole message; ask only once it is complete."""
         return b"".join(self._parts)
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        return iter(self._parts)
-
     def _add_next(self, frame: Frame) -> None:
         expected = len(self._parts) + 1
         if _as_number(frame.chunk_id) != expected:
-            raise InvalidMessageError(
+            raise BrokenChunksError(
                 f"Invalid chunked response has incorrect chunk ID {_shown(frame.chunk_id)} "
                 f"expected {expected} of {self.chunk_count} for service {self._service_name}."
             )

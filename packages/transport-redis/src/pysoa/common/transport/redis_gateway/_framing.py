@@ -27,8 +27,6 @@ __all__ = (
 _HEADER = re.compile(rb"\s*(content-type|chunk-count|chunk-id)\s*:\s*([a-zA-Z0-9_/.\-]+)\s*;")
 _MAXIMUM_HEADER_BLOCK_BYTES = 512
 """Beyond this many bytes nothing is a header: real blocks have under 150."""
-_COPIED_UP_TO_BYTES = 8192
-"""A payload up to this size is cut out as bytes, a larger one is only looked at, to save copying it."""
 _USUAL_PREFIX = b"pysoa-redis/3//content-type:application/msgpack;"
 _USUAL_PREFIX_LENGTH = len(_USUAL_PREFIX)
 _USUAL_CONTENT_TYPE = "application/msgpack"
@@ -47,7 +45,7 @@ class Frame(NamedTuple):
     chunk_id: bytes | None
     """Which of the parts this is, counted from 1, as it was written."""
     payload: bytes | memoryview
-    """What comes after the headers."""
+    """What comes after the headers: a view of a part, which is to be joined with others, else bytes."""
 
 
 def parse_frame(message: bytes) -> Frame:
@@ -73,7 +71,7 @@ def parse_frame(message: bytes) -> Frame:
             _USUAL_CONTENT_TYPE,
             None,
             None,
-            _payload(message, _USUAL_PREFIX_LENGTH),
+            message[_USUAL_PREFIX_LENGTH:],
         )
     return _parse_any_frame(message)
 
@@ -119,16 +117,11 @@ def _parse_any_frame(message: bytes) -> Frame:
         headers[name] = value
         position = header.end()
     content_type = headers.get(b"content-type")
+    chunk_count = headers.get(b"chunk-count")
     return Frame(
         version,
         None if content_type is None else content_type.decode("ascii"),
-        headers.get(b"chunk-count"),
+        chunk_count,
         headers.get(b"chunk-id"),
-        _payload(message, position),
+        message[position:] if chunk_count is None else memoryview(message)[position:],
     )
-
-
-def _payload(message: bytes, start: int) -> bytes | memoryview:
-    if len(message) <= _COPIED_UP_TO_BYTES:
-        return message[start:]
-    return memoryview(message)[start:]

@@ -99,15 +99,19 @@ class Backend(Protocol):
 
     @property
     def ring_size(self) -> int:
-        """Return how many masters there are. May ask a Sentinel once."""
+        """How many masters there are; 0 if a Sentinel has not been asked yet, see :meth:`next_index`."""
         ...
 
-    def index_for(self, key: str) -> int:
+    def index_for(self, key: str, deadline: float | None = None) -> int:
         """Return which master a key is on: by hash for reply lists (a ``!`` in it), else the next in turn."""
         ...
 
-    def next_index(self) -> int:
-        """Return the next master in turn, fair over all threads."""
+    def next_index(self, deadline: float | None = None) -> int:
+        """Return the next master in turn, fair over all threads. May have to ask a Sentinel once.
+
+        Raises:
+            BackendError: Nobody can be asked within the deadline.
+        """
         ...
 
     def acquire(self, index: int, deadline: float) -> CommandConnection:

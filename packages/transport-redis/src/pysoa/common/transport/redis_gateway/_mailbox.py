@@ -1,0 +1,273 @@
+"""The reply lists of one client in one process: awaiting requests, and receiving what answers them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from pysoa.common.serializer.errors import InvalidMessage
+from pysoa.common.transport.base import ReceivedMessage
+from pysoa.common.transport.errors import (
+    InvalidMessageError,
+    MessageReceiveTimeout,
+    PySOATransportError,
+)
+from pysoa.common.transport.redis_gateway._chunking import BrokenChunksError
+from pysoa.common.transport.redis_gateway._commands import pack_blocking_pop, pack_pop_many
+from pysoa.common.transport.redis_gateway._core import RedisTransportCore
+from pysoa.common.transport.redis_gateway._inbox import Arrival, claim_arrival, take_element
+from pysoa.common.transport.redis_gateway._interfaces import CommandConnection
+from pysoa.common.transport.redis_gateway._names import new_client_id
+from pysoa.common.transport.redis_gateway._push import COMMAND_LIMIT_S, FullListError, Outgoing
+from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists, WaitPlan
+from pysoa.common.transport.redis_gateway._waits import (
+    CONNECT_LIMIT_S,
+    READ_SLACK_S,
+    popped_elements,
+    popped_key_and_element,
+)
+
+__all__ = ("NOTHING", "Mailbox")
+
+_logger = logging.getLogger(__name__)
+
+NOTHING: Final = ReceivedMessage(None, None, None)
+"""What a receive returns when no request is outstanding."""
+_FORGET_AFTER_S: Final = 60.0
+"""How long after its expiry a request is still awaited if nobody says that it is not."""
+_WAKE_UP_TTL_S: Final = 60
+
+
+class Mailbox:
+    """Where the responses to one client arrive. Any number of threads may use it.
+
+    Args:
+        core: What talks to Redis.
+        queue_name: The name of the queue that requests go to.
+    """
+
+    def __init__(self, core: RedisTransportCore, queue_name: str) -> None:
+        self.client_id = new_client_id()
+        """The name of this client on Redis."""
+        self._core = core
+        self._queue_name = queue_name
+        # Guards the lists; never held while waiting.
+        self._lock = threading.Lock()
+        # Held by the one thread that waits on Redis, or looks at what has come. Guards what follows.
+        self._receiving = threading.Lock()
+        self._received: deque[tuple[bytes, bytes]] = deque()
+        self._connection: CommandConnection | None = None
+        self._current_plan: WaitPlan | None = None
+        self._lists: ReplyLists | None = None
+        self._wait: Callable[[CommandConnection, WaitPlan], None] = core.meters.timed(
+            "receive.pop_from_redis_queue", self._wait_once
+        )
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests are outstanding."""
+        return self._lists.outstanding if self._lists is not None else 0
+
+    # Awaiting
+
+    def lists(self) -> ReplyLists:
+        """Return the lists, which get their names when they are first needed.
+
+        Raises:
+            MessageSendError: It cannot be found out how many Redis masters there are.
+        """
+        if self._lists is not None:
+            return self._lists
+        try:
+            ring_size = self._core.ring_size(time.monotonic() + COMMAND_LIMIT_S)
+        except Exception as error:
+            self._core.pusher.fail(error)
+        with self._lock:
+            if self._lists is None:
+                stem = f"{self._queue_name}.{self.client_id}!"
+                self._lists = ReplyLists(stem, self._core.QUEUE_NAME_PREFIX, ring_size)
+            return self._lists
+
+    def begin(self, lists: ReplyLists, request_id: object, life_s: float) -> Awaited:
+        """Start to await the response to a request that is about to be sent.
+
+        Args:
+            lists: The lists.
+            request_id: The request's id.
+            life_s: For how long the request is good.
+        """
+        with self._lock:
+            now = time.monotonic()
+            lists.forget_old(now)
+            return lists.begin(request_id, now + life_s + _FORGET_AFTER_S)
+
+    def stop(self, lists: ReplyLists, awaited: Awaited, error: BaseException) -> None:
+        """Await a response no longer, because sending its request has failed.
+
+        Args:
+            lists: The lists.
+            awaited: The request.
+            error: How sending failed. After a transport error the request may have been sent all the same,
+                unless the queue was full.
+        """
+        is_unsent = isinstance(error, FullListError) or (
+            isinstance(error, Exception) and not isinstance(error, PySOATransportError)
+        )
+        with self._lock:
+            if is_unsent:
+                lists.finish(awaited)
+            else:
+                lists.give_up(awaited)
+
+    def abandon(self, request_id: object) -> None:
+        """Await the response to a request no longer, and drop it if it still comes."""
+        if self._lists is None:
+            return
+        with self._lock:
+            awaited = self._lists.awaited_by_id(request_id)
+            if awaited is not None:
+                self._lists.give_up(awaited)
+
+    def wake_receiver_for(self, lists: ReplyLists, awaited: Awaited) -> None:
+        """End the wait of another thread if an older server's answer to this request would go unnoticed.
+
+        Args:
+            lists: The lists.
+            awaited: The request, which has just been sent.
+        """
+        plan = self._current_plan
+        if plan is None or not plan.is_wakeable or awaited.number < plan.covers_up_to:
+            return
+        self._current_plan = None
+        nothing = Outgoing(((b"", b""),), 0, time.time() + _WAKE_UP_TTL_S, _WAKE_UP_TTL_S)
+        try:
+            deadline = time.monotonic() + COMMAND_LIMIT_S
+            connection = self._core.backend().acquire(lists.master_index, deadline)
+            self._core.pusher.attempt_and_release(connection, lists.shared.packed_key, nothing, deadline)
+        except Exception:
+            # The receiver looks around by itself after a while.
+            _logger.debug("The waiting thread could not be woken", exc_info=True)
+
+    # Receiving
+
+    def receive(self, timeout_s: float) -> ReceivedMessage:
+        """Return the next response to an outstanding request; see the transport's method."""
+        deadline = time.monotonic() + timeout_s
+        lists = self._lists
+        if lists is None:
+            return NOTHING
+        if not self._receiving.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
+            raise self._timeout()
+        waits = 0
+        try:
+            while (response := self._next_received(lists)) is None:
+                remaining_s = max(deadline - time.monotonic(), 0.0)
+                if waits and not remaining_s:
+                    raise self._timeout()
+                plan = self._plan(lists, remaining_s, waits)
+                if plan is None:
+                    return NOTHING
+                self._wait_as_planned(plan, remaining_s)
+                waits += 1
+            return response
+        finally:
+            self._current_plan = None
+            connection, self._connection = self._connection, None
+            self._receiving.release()
+            if connection is not None:
+                self._core.backend().release(connection)
+
+    def _timeout(self) -> MessageReceiveTimeout:
+        return MessageReceiveTimeout(f"No message received for service {self._core.service_name}")
+
+    def _plan(self, lists: ReplyLists, remaining_s: float, waits_so_far: int) -> WaitPlan | None:
+        with self._lock:
+            if not lists.outstanding:
+                return None
+            # In one step with making the plan: whoever begins to await a response from now on finds this
+            # plan.
+            self._current_plan = plan = lists.plan_wait(remaining_s, waits_so_far)
+            return plan
+
+    def _wait_as_planned(self, plan: WaitPlan, remaining_s: float) -> None:
+        try:
+            if self._connection is None:
+                limit_s = min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
+                self._connection = self._core.receiver.connect(plan.master_index, time.monotonic() + limit_s)
+            self._wait(self._connection, plan)
+        except BaseException as error:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                self._core.backend().discard(connection)
+            if isinstance(error, Exception):
+                self._core.receiver.fail(error)
+            raise
+
+    def _wait_once(self, connection: CommandConnection, plan: WaitPlan) -> None:
+        packed = pack_blocking_pop(plan.keys, plan.timeout_s)
+        if plan.drained is not None:
+            packed += pack_pop_many(plan.drained.packed_key, plan.drain_count)
+        read_by = time.monotonic() + plan.timeout_s + READ_SLACK_S
+        connection.write(packed, read_by)
+        popped = popped_key_and_element(connection.read(read_by))
+        if popped is not None:
+            self._received.append(popped)
+        if plan.drained is not None:
+            key = plan.drained.key
+            self._received.extend((key, message) for message in popped_elements(connection.read(read_by)))
+
+    def _next_received(self, lists: ReplyLists) -> ReceivedMessage | None:
+        """Return the next response among what has come, or ``None`` if a wait is needed first."""
+        while self._received:
+            key, message = self._received.popleft()
+            with self._lock:
+                awaited = lists.awaited_by_list(key)
+                continues = lists.shared_chunks is not None and awaited is None
+            try:
+                with self._lock:
+                    arrival = take_element(lists, key, message, self._core.service_name)
+                response = None if arrival is None else self._opened(lists, arrival, key)
+            except (InvalidMessageError, InvalidMessage) as error:
+                self._core.note_invalid(key.decode("utf-8"), message, error)
+                if awaited is not None:
+                    raise self._concerning(lists, awaited, error) from None
+                if continues and isinstance(error, BrokenChunksError):
+                    # It does not continue what came before it, but may begin something.
+                    self._received.appendleft((key, message))
+            else:
+                if response is not None:
+                    return response
+        return None
+
+    def _opened(self, lists: ReplyLists, arrival: Arrival, key: bytes) -> ReceivedMessage | None:
+        """Return what is in a response, or ``None`` if nobody waits for it any more."""
+        envelope = self._core.read_envelope(arrival.payload, arrival.content_type, arrival.protocol_version)
+        try:
+            response = self._core.checked_message(key.decode("utf-8"), envelope)
+        except MessageReceiveTimeout as error:
+            with self._lock:
+                awaited = arrival.awaited or lists.awaited_by_id(_hashable(envelope.request_id))
+            if awaited is None:
+                return None
+            raise self._concerning(lists, awaited, error) from None
+        with self._lock:
+            is_awaited = claim_arrival(lists, arrival, response.request_id) is not None
+        if is_awaited:
+            return response
+        _logger.debug("Dropped the response to request %.60r, which nobody awaits", response.request_id)
+        return None
+
+    def _concerning(self, lists: ReplyLists, awaited: Awaited, error: Exception) -> Exception:
+        """Give up the request that an unusable response answers, and write its id on the error."""
+        with self._lock:
+            lists.give_up(awaited)
+        error.request_id = awaited.request_id  # type: ignore[attr-defined]  # for the client, if it is not the caller's
+        return error
+
+
+def _hashable(request_id: object) -> object:
+    return request_id if isinstance(request_id, (int, str)) else None

@@ -1,0 +1,140 @@
+"""What is inside a frame: the envelope with the request id, the meta and the body.
+
+Pure code: clocks and serializers are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pysoa.common.serializer.base import Serializer
+from pysoa.common.transport.errors import InvalidMessageError, MessageTooLarge
+from pysoa.common.transport.redis_gateway._chunking import split_message
+from pysoa.common.transport.redis_gateway._commands import Part
+from pysoa.common.transport.redis_gateway._expiry import EXPIRY_KEY
+from pysoa.common.transport.redis_gateway._framing import frame_header
+from pysoa.common.transport.redis_gateway.constants import ProtocolFeature, ProtocolVersion
+
+__all__ = (
+    "Envelope",
+    "build_envelope",
+    "checked_request_id",
+    "frame_message",
+    "open_envelope",
+)
+
+_SERIALIZER = "serializer"
+_PROTOCOL_VERSION = "protocol_version"
+_LIVE_KEYS = frozenset((_SERIALIZER, _PROTOCOL_VERSION))
+
+
+class Envelope(NamedTuple):
+    """A message that was deserialized and found to be in order."""
+
+    request_id: Any
+    """A number, or the text that a peer other than PySOA chose; ``None`` if it has none."""
+    meta: dict[str, Any]
+    """The peer's meta, with the live serializer and protocol version that the message came in."""
+    body: Any
+    """The body, unchecked; ``None`` if there is none."""
+
+
+def build_envelope(
+    request_id: object, meta: Mapping[str, Any], body: object, expires_at: float
+) -> dict[str, Any]:
+    """Return what is serialized to send a message.
+
+    Args:
+        request_id: The id of the request, also in a response.
+        meta: The meta, which is not changed. Its keys keep their order; the serializer and the protocol
+            version that a receiving transport noted in it stay behind.
+        body: The body, which goes in as it is.
+        expires_at: When the message becomes worthless, in seconds since the Unix epoch.
+    """
+    wire_meta = {key: value for key, value in meta.items() if key not in _LIVE_KEYS}
+    wire_meta[EXPIRY_KEY] = expires_at
+    return {"request_id": request_id, "meta": wire_meta, "body": body}
+
+
+def frame_message(
+    blob: bytes, protocol_version: ProtocolVersion, content_type: str, chunk_size: int
+) -> list[Part]:
+    """Put a serialized message into its frame, or into several if it is large.
+
+    Args:
+        blob: The serialized envelope.
+        protocol_version: The version that the receiver understands.
+        content_type: The MIME type of the blob.
+        chunk_size: Above which size the message is split, and how large the parts are. Not above 0: never.
+
+    Raises:
+        MessageTooLarge: The message would have to be split, but its receiver cannot join it.
+    """
+    size = len(blob)
+    if chunk_size <= 0 or size <= chunk_size:
+        return [(frame_header(protocol_version, content_type), blob)]
+    if not ProtocolFeature.CHUNKED_RESPONSES.supported_in(protocol_version):
+        raise MessageTooLarge(size, "Message exceeds chunking threshold but client does not support chunking")
+    payloads = split_message(blob, chunk_size)
+    return [
+        (frame_header(protocol_version, content_type, len(payloads), number), payload)
+        for number, payload in enumerate(payloads, start=1)
+    ]
+
+
+def open_envelope(
+    message: object, serializer: Serializer, protocol_version: ProtocolVersion, service_name: str
+) -> Envelope:
+    """Check the outer form of a deserialized message.
+
+    Args:
+        message: What the serializer made of it.
+        serializer: The serializer in question; a reply will use it, too.
+        protocol_version: The version that the sender speaks.
+        service_name: The service, for the texts of errors.
+
+    Returns:
+        The envelope. Whether it has a request id is for the caller to check, after the expiry.
+
+    Raises:
+        InvalidMessageError: It is no map, or its meta is none.
+
+    Wire fact: a missing ``meta`` is an empty one; a missing ``body`` is ``None``.
+    """
+    if not isinstance(message, dict):
+        raise InvalidMessageError(
+            f"Invalid message for service {service_name}: it is of type {type(message).__name__}, not a map"
+        )
+    fields: dict[object, Any] = message
+    meta: dict[str, Any] = fields.get("meta", {})
+    if type(meta) is not dict:
+        raise InvalidMessageError(
+            f"Invalid message for service {service_name}: "
+            f"its meta is of type {type(meta).__name__}, not a map"
+        )
+    meta[_SERIALIZER] = serializer
+    meta[_PROTOCOL_VERSION] = protocol_version
+    return Envelope(fields.get("request_id"), meta, fields.get("body"))
+
+
+def checked_request_id(envelope: Envelope, service_name: str) -> Any:
+    """Return the request id of an envelope.
+
+    Args:
+        envelope: The envelope of a message that has not expired.
+        service_name: The service, for the text of the error.
+
+    Raises:
+        InvalidMessageError: There is none, or it is neither a number nor text.
+
+    Wire fact: 0 and text are valid ids.
+    """
+    request_id = envelope.request_id
+    if type(request_id) is int or type(request_id) is str:
+        return request_id
+    if request_id is None:
+        raise InvalidMessageError(f"No request ID for service {service_name}")
+    raise InvalidMessageError(
+        f"Invalid request ID for service {service_name}: it is of type {type(request_id).__name__}"
+    )

@@ -1,0 +1,307 @@
+"""Waiting for elements of Redis lists, within time limits and without stealing from other waiters."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+from pysoa.common.transport.errors import MessageReceiveError
+from pysoa.common.transport.redis_gateway._commands import (
+    pack_blocking_pop,
+    pack_key,
+    pack_pop_many,
+)
+from pysoa.common.transport.redis_gateway._interfaces import (
+    Backend,
+    BackendError,
+    CommandConnection,
+    ErrorReply,
+)
+from pysoa.common.transport.redis_gateway._metrics import Meters
+
+__all__ = (
+    "READ_SLACK_S",
+    "Receiver",
+    "RequestWait",
+    "popped_element",
+    "popped_elements",
+    "popped_key_and_element",
+)
+
+READ_SLACK_S: Final = 0.35
+"""How much later than asked for the end of a wait may be heard of before the connection counts as broken."""
+CONNECT_LIMIT_S: Final = 2.0
+"""How long a receiver tries to connect."""
+_SLICE_S: Final = 0.5
+_PICK_UP_WITHIN_S: Final = 0.08
+_SHORTEST_SLICE_S: Final = 0.01
+_SHUN_MASTER_S: Final = 1.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Receiver:
+    """What all waits of one transport share: its instruments, its backend and the errors that they end with.
+
+    Args:
+        service_name: The service, for the texts of errors.
+        meters: The transport's instruments.
+        backend: Returns the backend, which may have to be built first.
+    """
+
+    def __init__(self, service_name: str, meters: Meters, backend: Callable[[], Backend]) -> None:
+        self._service_name = service_name
+        self._meters = meters
+        self.backend = backend
+        self.connect: Callable[[int, float], CommandConnection] = meters.timed(
+            "receive.get_redis_connection", self._connect
+        )
+        """Borrow a connection to a master."""
+
+    def _connect(self, index: int, deadline: float) -> CommandConnection:
+        return self.backend().acquire(index, deadline)
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise the documented error for something that went wrong while waiting.
+
+        Args:
+            error: What went wrong.
+
+        Raises:
+            MessageReceiveError: Always.
+        """
+        raise self.failure(error) from error
+
+    def failure(self, error: Exception) -> MessageReceiveError:
+        """Count what went wrong while waiting, and return the documented error for it.
+
+        Args:
+            error: What went wrong.
+        """
+        if isinstance(error, BackendError) and error.is_connection_error:
+            self._meters.count("receive.error.connection")
+            return MessageReceiveError(f"Cannot get connection: {error.text}")
+        self._meters.count("receive.error.unknown")
+        try:
+            self.backend().reset_clients()
+        except Exception:
+            # It may be the very backend that cannot be built; the first error is the one to tell.
+            _logger.debug("The backend could not be reset", exc_info=True)
+        if isinstance(error, BackendError):
+            arguments: tuple[object, ...] = (error.cause_name, error.text)
+        else:
+            arguments = (type(error).__name__, *error.args)
+        return MessageReceiveError(
+            f"Unknown error receiving message for service {self._service_name}", *arguments
+        )
+
+
+class RequestWait:
+    """Takes requests from a service's queue, which may live on several masters.
+
+    It waits on one master at a time, so that it never takes a request before it can be run, and moves on
+    every few hundredths of a second, so that no request lies on any master for long.
+
+    Args:
+        receiver: The instruments, the backend and the errors.
+        queue_key: The queue's full key.
+        meters: The transport's instruments.
+    """
+
+    def __init__(self, receiver: Receiver, queue_key: str, meters: Meters) -> None:
+        self.is_interrupted = False
+        """Whether to wait no more. May be set at any time, by a signal handler for instance."""
+        self.queue_key = queue_key
+        """The queue's full key."""
+        self._receiver = receiver
+        self._packed_key = pack_key(queue_key)
+        self._one_key = (self._packed_key,)
+        self._pending: tuple[CommandConnection, float] | None = None
+        self._shunned_until: dict[int, float] = {}
+        self.next_message: Callable[[float], bytes | None] = meters.timed(
+            "receive.pop_from_redis_queue", self._next_message
+        )
+        """Wait for the next request; see :meth:`_next_message`."""
+
+    def commands_to_start(self) -> bytes:
+        """Return packed commands that start a wait, to be written along with something else."""
+        return pack_blocking_pop(self._one_key, _SLICE_S)
+
+    def adopt(self, connection: CommandConnection) -> None:
+        """Take over a connection on which :meth:`commands_to_start` was written.
+
+        Args:
+            connection: The connection, with no other reply left to be read.
+        """
+        self._pending = (connection, time.monotonic() + _SLICE_S + READ_SLACK_S)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a wait has been started, and may have taken a request already."""
+        return self._pending is not None
+
+    def forget(self) -> None:
+        """Leave a wait that was started by the parent of this process to the parent."""
+        self._pending = None
+
+    def _next_message(self, timeout_s: float) -> bytes | None:
+        """Wait for the next request.
+
+        Args:
+            timeout_s: For how long.
+
+        Returns:
+            The message, or ``None`` if there is none or the wait was interrupted.
+
+        Raises:
+            MessageReceiveError: No master could be asked.
+        """
+        deadline = time.monotonic() + timeout_s
+        try:
+            message = self._end_of_pending_wait()
+            if message is not None or self.is_interrupted:
+                return message
+            backend = self._receiver.backend()
+            first = backend.next_index(time.monotonic() + CONNECT_LIMIT_S)
+            if backend.ring_size == 1:
+                return self._wait_on_one(backend, deadline)
+            return self._wait_on_ring(backend, first, deadline)
+        except MessageReceiveError:
+            raise
+        except Exception as error:
+            self._receiver.fail(error)
+
+    def _end_of_pending_wait(self) -> bytes | None:
+        if self._pending is None:
+            return None
+        connection, deadline = self._pending
+        self._pending = None
+        backend = self._receiver.backend()
+        try:
+            message = popped_element(connection.read(deadline))
+        except BaseException:
+            backend.discard(connection)
+            raise
+        backend.release(connection)
+        return message
+
+    def _wait_on_one(self, backend: Backend, deadline: float) -> bytes | None:
+        connection = self._receiver.connect(0, time.monotonic() + CONNECT_LIMIT_S)
+        try:
+            message = None
+            while message is None and not self.is_interrupted:
+                now = time.monotonic()
+                if now >= deadline:
+                    break
+                message = self._pop(connection, min(deadline - now, _SLICE_S))
+        except BaseException:
+            backend.discard(connection)
+            raise
+        backend.release(connection)
+        return message
+
+    def _wait_on_ring(self, backend: Backend, first: int, deadline: float) -> bytes | None:
+        ring_size = backend.ring_size
+        slice_s = max(_PICK_UP_WITHIN_S / (ring_size - 1), _SHORTEST_SLICE_S)
+        turn = 0
+        while not self.is_interrupted:
+            now = time.monotonic()
+            is_first_round = turn < ring_size
+            if now >= deadline and not is_first_round:
+                break
+            index = (first + turn) % ring_size
+            turn += 1
+            if self._shunned_until.get(index, 0.0) > now:
+                if len(self._shunned_until) == ring_size and min(self._shunned_until.values()) > now:
+                    raise MessageReceiveError(
+                        f"Cannot get connection: all {ring_size} Redis masters have just failed"
+                    )
+                continue
+            # The first round only looks; whoever comes with requests waiting somewhere gets one at once.
+            message = self._ask(backend, index, 0.0 if is_first_round else min(slice_s, deadline - now))
+            if message is not None:
+                return message
+        return None
+
+    def _ask(self, backend: Backend, index: int, timeout_s: float) -> bytes | None:
+        try:
+            connection = self._receiver.connect(index, time.monotonic() + CONNECT_LIMIT_S)
+            try:
+                message = self._pop(connection, timeout_s)
+            except BaseException:
+                backend.discard(connection)
+                raise
+            backend.release(connection)
+        except Exception as error:
+            # The other masters may be well. This one gets a rest, so that it does not hold them up.
+            failure = self._receiver.failure(error)
+            self._shunned_until[index] = time.monotonic() + _SHUN_MASTER_S
+            if len(self._shunned_until) == backend.ring_size:
+                raise failure from error
+            _logger.warning("Leaving out Redis master %d for %.0f s: %s", index, _SHUN_MASTER_S, failure)
+            return None
+        self._shunned_until.pop(index, None)
+        return message
+
+    def _pop(self, connection: CommandConnection, timeout_s: float) -> bytes | None:
+        deadline = time.monotonic() + timeout_s + READ_SLACK_S
+        if timeout_s:
+            connection.write(pack_blocking_pop(self._one_key, timeout_s), deadline)
+            return popped_element(connection.read(deadline))
+        connection.write(pack_pop_many(self._packed_key, 1), deadline)
+        elements = popped_elements(connection.read(deadline))
+        return elements[0] if elements else None
+
+
+def _unexpected(reply: object) -> BackendError:
+    text = reply.text if isinstance(reply, ErrorReply) else f"unexpected answer: {type(reply).__name__}"
+    return BackendError(text, cause_name="ResponseError")
+
+
+def popped_key_and_element(reply: object) -> tuple[bytes, bytes] | None:
+    """Return what a blocking pop took, and from which list; ``None`` if there was nothing.
+
+    Args:
+        reply: The reply.
+
+    Raises:
+        BackendError: Redis answered something else, probably an error.
+    """
+    if reply is None:
+        return None
+    if isinstance(reply, list) and len(reply) == 2:  # pyright: ignore[reportUnknownArgumentType]
+        key, element = reply  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(key, bytes) and isinstance(element, bytes):
+            return key, element
+    raise _unexpected(reply)
+
+
+def popped_element(reply: object) -> bytes | None:
+    """Return what a blocking pop took, or ``None`` if there was nothing.
+
+    Args:
+        reply: The reply.
+
+    Raises:
+        BackendError: Redis answered something else, probably an error.
+    """
+    popped = popped_key_and_element(reply)
+    return None if popped is None else popped[1]
+
+
+def popped_elements(reply: object) -> Sequence[bytes]:
+    """Return the elements that a pop of many took.
+
+    Args:
+        reply: The reply.
+
+    Raises:
+        BackendError: Redis answered something else, probably an error.
+    """
+    if reply is None:
+        return ()
+    if isinstance(reply, list):
+        return reply  # pyright: ignore[reportUnknownVariableType]
+    raise _unexpected(reply)

@@ -1,0 +1,200 @@
+"""The client's side of the Redis transport."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pymetrics.recorders.base import MetricsRecorder
+
+from pysoa.common._conformity import accepts_kwargs
+from pysoa.common.transport.base import ClientTransport, ReceivedMessage
+from pysoa.common.transport.errors import MessageReceiveTimeout, TransientPySOATransportError
+from pysoa.common.transport.redis_gateway._commands import pack_key
+from pysoa.common.transport.redis_gateway._mailbox import NOTHING, Mailbox
+from pysoa.common.transport.redis_gateway._names import check_service_name
+from pysoa.common.transport.redis_gateway._reply_lists import Awaited
+from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
+from pysoa.common.transport.redis_gateway.settings import client_transport_schema
+from pysoa.common.transport.redis_gateway.utils import make_redis_queue_name
+
+__all__ = ("RedisClientTransport",)
+
+
+@accepts_kwargs(client_transport_schema)
+class RedisClientTransport(ClientTransport):
+    """Sends requests to a service's Redis list, and receives the responses from lists of its own.
+
+    Any number of threads may use it at once: each receive returns the next response to any request of this
+    transport. After a fork, parent and child go on with different lists.
+
+    Args:
+        service_name: The name of the service to which this transport will send requests (and from which it
+            will receive responses).
+        metrics: The metrics recorder.
+        kwargs: The settings of the transport, see :class:`~.core.RedisTransportClientCore`.
+
+    Raises:
+        ValueError: A setting or the name of the service makes no sense.
+    """
+
+    carries_native_values = True
+
+    def __init__(self, service_name: str, metrics: MetricsRecorder, **kwargs: Any) -> None:
+        super().__init__(service_name, metrics)
+        check_service_name(service_name)
+        self._send_queue_name = make_redis_queue_name(service_name)
+        self.core = RedisTransportClientCore(service_name=service_name, metrics=metrics, **kwargs)
+        self._send_queue_key = self.core.QUEUE_NAME_PREFIX + self._send_queue_name
+        self._packed_send_queue_key = pack_key(self._send_queue_key)
+        meters = self.core.meters
+        self._send: Callable[[int, dict[str, Any], dict[str, Any], float | None], None]
+        self._send = meters.timed("send", self._send_request)
+        self._receive: Callable[[float], ReceivedMessage]
+        self._receive = meters.timed("receive", self._receive_response)
+        self.start_afresh()
+        _transports.add(self)
+
+    def start_afresh(self) -> None:
+        """Take a new name and await nothing. Done in every child that is forked off this process."""
+        self._mailbox = Mailbox(self.core, self._send_queue_name)
+
+    @property
+    def client_id(self) -> str:
+        """The name of this client on Redis, different in every process."""
+        return self._mailbox.client_id
+
+    @property
+    def requests_outstanding(self) -> int:
+        """How many requests still await their response.
+
+        If this is less than 1, calling ``receive_response_message`` returns ``(None, None, None)`` instead of
+        raising a ``MessageReceiveTimeout``.
+        """
+        return self._mailbox.outstanding
+
+    # Sending
+
+    def send_request_message(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        message_expiry_in_seconds: float | None = None,
+    ) -> None:
+        """Send a request message.
+
+        Args:
+            request_id: The request ID.
+            meta: Meta information about the message. It is not changed.
+            body: The message body. If its control says ``suppress_response``, no response is awaited.
+            message_expiry_in_seconds: How soon the message should expire if not retrieved by a server;
+                ``None`` and 0 mean the setting.
+
+        Raises:
+            ValueError: The expiry is negative or no finite number.
+            InvalidField: The message cannot be serialized.
+            MessageTooLarge: It is larger than allowed.
+            MessageSendError: Redis did not take it. Whether it was sent is unknown, unless its queue was
+                full.
+        """
+        self._send(request_id, meta, body, message_expiry_in_seconds)
+
+    def _send_request(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        message_expiry_in_seconds: float | None,
+    ) -> None:
+        mailbox = self._mailbox
+        awaited: Awaited | None = None
+        try:
+            lists = mailbox.lists()
+            if _wants_no_answer(body):
+                reply_list = lists.void
+            else:
+                life_s = message_expiry_in_seconds or self.core.message_expiry_in_seconds
+                awaited = mailbox.begin(lists, request_id, life_s)
+                reply_list = awaited.exclusive_list
+            outgoing = self.core.prepare_message(
+                request_id,
+                {**meta, "reply_to": reply_list.name, "shared_reply_to": lists.shared.name},
+                body,
+                message_expiry_in_seconds,
+            )
+            self.core.pusher.push(
+                self._send_queue_name, self._send_queue_key, self._packed_send_queue_key, outgoing
+            )
+        except BaseException as error:
+            if awaited is not None:
+                mailbox.stop(lists, awaited, error)
+            if isinstance(error, TransientPySOATransportError):
+                self.core.meters.count("send.error.transient")
+            raise
+        if awaited is not None:
+            mailbox.wake_receiver_for(lists, awaited)
+
+    def abandon_request(self, request_id: int) -> None:
+        """Stop counting this request as outstanding, and drop its response if it still comes.
+
+        Args:
+            request_id: Its id. Unknown ids are ignored.
+        """
+        self._mailbox.abandon(request_id)
+
+    # Receiving
+
+    def receive_response_message(self, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
+        """Receive the next response to any request that is still awaited.
+
+        Args:
+            receive_timeout_in_seconds: How long to wait for it; ``None`` and 0 mean the setting.
+
+        Returns:
+            The request ID, meta and body; all ``None``, at once, when no request is outstanding.
+
+        Raises:
+            ValueError: The timeout is negative or not a number.
+            MessageReceiveTimeout: Nothing came. All requests stay outstanding. Or a response had expired: its
+                request is outstanding no longer, and the error's attribute ``request_id`` names it.
+            MessageReceiveError: Redis cannot be asked.
+            InvalidMessageError: A response makes no sense. Its request is outstanding no longer, and the
+                error's attribute ``request_id`` names it.
+            InvalidMessage: A response cannot be deserialized. Likewise.
+        """
+        timeout_s = self.core.timeout_or_default(receive_timeout_in_seconds)
+        if not self._mailbox.outstanding:
+            return NOTHING
+        try:
+            return self._receive(timeout_s)
+        except MessageReceiveTimeout:
+            self.core.meters.count("receive.error.timeout")
+            raise
+        except TransientPySOATransportError:
+            self.core.meters.count("receive.error.transient")
+            raise
+
+    def _receive_response(self, timeout_s: float) -> ReceivedMessage:
+        return self._mailbox.receive(timeout_s)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.core!r})"
+
+
+def _wants_no_answer(body: Mapping[str, Any]) -> bool:
+    control: object = body.get("control")
+    return isinstance(control, dict) and bool(control.get("suppress_response"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
+_transports: weakref.WeakSet[RedisClientTransport] = weakref.WeakSet()
+
+
+def _start_all_afresh() -> None:
+    for transport in list(_transports):
+        transport.start_afresh()
+
+
+os.register_at_fork(after_in_child=_start_all_afresh)
