@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +13,36 @@ __all__ = ("ClientFactory",)
 
 
 class ClientFactory:
-    """Skeleton."""
+    """Makes a client per job that holds nothing of its own but the context.
 
-    def __init__(self, client_class: type[Client], routing: Mapping[str, Any]) -> None:
-        self._client_class = client_class
+    The settings of the services are checked when the first client is made; that one is never given away, and all
+    others share its settings and connections. A client class with a constructor of its own, or arguments
+    for it, get a complete client each time, since only that constructor knows what may be shared.
+
+    Args:
+        routing: The setting ``client_routing``.
+    """
+
+    def __init__(self, routing: Mapping[str, Any]) -> None:
         self._routing = routing
+        self._shared: Client | None = None
+        self._lock = threading.Lock()
 
-    def make(self, context: Context, **kwargs: Any) -> Client:
-        """Return a client for one job."""
-        return self._client_class(self._routing, context=context, **kwargs)
+    def make(self, client_class: type[Client], context: Context, **kwargs: Any) -> Client:
+        """Return a client.
+
+        Args:
+            client_class: Its class.
+            context: What it hands on; kept by reference.
+            kwargs: Further arguments of the constructor.
+
+        Raises:
+            ImproperlyConfigured: The settings of a service are not acceptable.
+        """
+        if kwargs or client_class.__init__ is not Client.__init__:
+            return client_class(self._routing, context=context, **kwargs)
+        shared = self._shared
+        if type(shared) is not client_class:
+            with self._lock:
+                shared = self._shared = client_class(self._routing)
+        return shared.with_context(context)

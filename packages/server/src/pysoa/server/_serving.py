@@ -49,13 +49,14 @@ def handle_next_request(server: Server) -> None:
     if server._on_request_taken is not None:
         server._on_request_taken()
     if measures:
+        # Published once per round, and now, so that a worker shows as busy while it works.
         server._set_busy_metrics(True)
+        server.metrics.publish_all()
     try:
         _serve(server, *message)
     finally:
         if measures:
             server._set_busy_metrics(False)
-            server.metrics.publish_all()
         if server._on_request_done is not None:
             server._on_request_done()
 

@@ -125,7 +125,7 @@ class Server:
         self._middleware_job_wrapper: ServerMiddlewareJobTask = self.make_middleware_stack(
             [middleware.job for middleware in self._middleware], self.execute_job
         )
-        self._client_factory = ClientFactory(self.client_class, settings["client_routing"])
+        self._client_factory = ClientFactory(settings["client_routing"])
         self._default_status_action_class: ActionType | None = None
 
         self.logger = logging.getLogger("pysoa.server")
@@ -204,7 +204,7 @@ class Server:
         if extra_context:
             context.update(extra_context)
         context["calling_service"] = self.service_name
-        return self._client_factory.make(context, **kwargs)
+        return self._client_factory.make(self.client_class, context, **kwargs)
 
     @staticmethod
     def make_middleware_stack(middleware: Sequence[Callable[[_Task], _Task]], base: _Task) -> _Task:

@@ -1,0 +1,593 @@
+"""Serving one request, whatever it contains and whatever fails around it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from pymetrics.instruments import Metric
+from pymetrics.publishers.base import MetricsPublisher
+
+from pysoa.common._conformity import accepts_kwargs, dictionary
+from pysoa.common.logging import PySOALogContextFilter
+from pysoa.common.serializer.errors import InvalidMessage
+from pysoa.common.transport.base import ReceivedMessage, ServerTransport
+from pysoa.common.transport.errors import (
+    InvalidMessageError,
+    MessageReceiveError,
+    MessageReceiveTimeout,
+)
+from pysoa.common.types import ActionResponse
+from pysoa.server.action.base import Action
+from pysoa.server.server import HarakiriInterrupt, Server
+from pysoa.server.settings import ServerSettings
+from pysoa.server.types import EnrichedActionRequest
+
+META = {"client_version": [1, 4, 9]}
+LOCAL = {"path": "pysoa.common.transport.local:LocalServerTransport"}
+
+
+class ScriptedTransport(ServerTransport):
+    """Gives a server one message after another, or raises what stands in its place, and keeps the answers."""
+
+    def __init__(self, *script: ReceivedMessage | BaseException) -> None:
+        super().__init__("scripted")
+        self.script = list(script)
+        self.sent: list[tuple[Any, Any, Any]] = []
+        self.while_sending: Callable[[], None] = lambda: None
+
+    def receive_request_message(self) -> ReceivedMessage:
+        message = self.script.pop(0)
+        if isinstance(message, BaseException):
+            raise message
+        return message
+
+    def send_response_message(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
+        self.while_sending()
+        self.sent.append((request_id, meta, body))
+
+
+class WaitingTransport(ScriptedTransport):
+    """Can also send a response together with the wait for the next request."""
+
+    def __init__(self, *script: ReceivedMessage | BaseException) -> None:
+        super().__init__(*script)
+        self.sent_and_waited: list[int] = []
+
+    def send_response_and_wait(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
+        self.while_sending()
+        self.sent_and_waited.append(request_id)
+
+
+@accepts_kwargs(dictionary({}))
+class KeepingPublisher(MetricsPublisher):
+    """Keeps the names, tags and values of published metrics."""
+
+    published: list[tuple[str, dict[str, Any], int | None]] = []
+
+    def publish(
+        self,
+        metrics: Iterable[Metric],
+        error_logger: str | None = None,
+        enable_meta_metrics: bool = False,
+    ) -> None:
+        self.published.extend((metric.name, dict(metric.tags), metric.value) for metric in metrics)
+
+
+def counted(server: Server, name: str) -> list[dict[str, Any]]:
+    server.metrics.publish_all()
+    return [tags for metric, tags, value in KeepingPublisher.published if metric == name and value]
+
+
+@pytest.fixture
+def metrics_settings() -> dict[str, Any]:
+    KeepingPublisher.published.clear()
+    return {
+        "path": "pymetrics.recorders.default:DefaultMetricsRecorder",
+        "kwargs": {
+            "prefix": None,
+            "config": {
+                "version": 2,
+                "publishers": [{"path": f"{__name__}:KeepingPublisher"}],
+            },
+        },
+    }
+
+
+class Ping(Action):
+    def run(self, request: EnrichedActionRequest) -> dict[str, Any]:
+        return {"pong": True}
+
+
+def raises(exception: BaseException) -> Any:
+    def action(settings: Any) -> Callable[[Any], ActionResponse]:
+        def run(request: Any) -> ActionResponse:
+            raise exception
+
+        return run
+
+    return action
+
+
+class PingServer(Server):
+    service_name = "scripted"
+    action_class_map = {"ping": Ping}
+
+
+def job(action: str = "ping", **context: Any) -> dict[str, Any]:
+    return {
+        "control": {"continue_on_error": False},
+        "context": {"switches": [], "correlation_id": "the-id", **context},
+        "actions": [{"action": action, "body": {}}],
+    }
+
+
+def message(body: Any = None, meta: Any = META, request_id: Any = 1) -> ReceivedMessage:
+    return ReceivedMessage(request_id, meta, job() if body is None else body)
+
+
+def make_server(
+    transport: ScriptedTransport, server_class: type[Server] = PingServer, **settings: Any
+) -> Server:
+    server = server_class(ServerSettings({"transport": LOCAL, **settings}))
+    server.transport = transport
+    return server
+
+
+NEXT = message(request_id=2)
+
+
+def response_to(transport: ScriptedTransport, request_id: int) -> Any:
+    (body,) = (body for sent_id, _, body in transport.sent if sent_id == request_id)
+    return body
+
+
+# -- D-01: the content of a message never ends a worker ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        pytest.param([], [None], id="body is a list"),
+        pytest.param("text", [None], id="body is a string"),
+        pytest.param({**job(), "control": None}, ["control"], id="control is None"),
+        pytest.param({**job(), "control": []}, ["control"], id="control is a list"),
+        pytest.param({**job(), "context": None}, ["context"], id="context is None"),
+        pytest.param({**job(), "context": "text"}, ["context"], id="context is a string"),
+        pytest.param({**job(), "actions": None}, ["actions"], id="actions is None"),
+        pytest.param({b"control": {}}, ["control", "context", "actions", None], id="keys are bytes"),
+        pytest.param({1: 1}, ["control", "context", "actions", None], id="key is a number"),
+    ],
+)
+def test_malformed_job_is_answered_with_validation_errors_and_the_next_request_is_served(
+    body: Any, fields: list[str | None]
+) -> None:
+    transport = ScriptedTransport(message(body), NEXT)
+    server = make_server(transport)
+
+    server.handle_next_request()
+    server.handle_next_request()
+
+    assert [error["field"] for error in response_to(transport, 1)["errors"]] == fields
+    assert response_to(transport, 2)["actions"][0]["body"] == {"pong": True}
+
+
+def test_request_without_body_is_answered_with_a_validation_error() -> None:
+    transport = ScriptedTransport(ReceivedMessage(1, META, None), NEXT)
+    server = make_server(transport)
+
+    server.handle_next_request()
+
+    assert [error["message"] for error in response_to(transport, 1)["errors"]] == ["Not a dict"]
+
+
+@pytest.mark.parametrize("key", ["request_id", "cls", "self", "context"])
+def test_context_key_that_is_a_parameter_name_somewhere_does_no_harm(key: str) -> None:
+    transport = ScriptedTransport(message(job(**{key: "value"})))
+    server = make_server(transport)
+
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["errors"] == []
+
+
+def test_context_key_that_is_no_string_does_no_harm() -> None:
+    body = job()
+    body["context"][b"key"] = 1
+    transport = ScriptedTransport(message(body))
+    server = make_server(transport)
+
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["errors"] == []
+
+
+@pytest.mark.parametrize("version", [None, 5, "1.4.9", {}, [], [None], ["1"]], ids=repr)
+def test_unreadable_client_version_does_no_harm(version: Any) -> None:
+    transport = ScriptedTransport(message(meta={"client_version": version}), NEXT)
+    server = make_server(transport)
+
+    server.handle_next_request()
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["errors"] == []
+    assert response_to(transport, 2)["errors"] == []
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidMessageError("no request ID"), InvalidMessage("not MessagePack")], ids=repr
+)
+def test_message_that_cannot_be_read_is_logged_and_counted_and_the_next_is_served(
+    error: Exception, metrics_settings: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = ScriptedTransport(error, NEXT)
+    server = make_server(transport, metrics=metrics_settings)
+
+    server.handle_next_request()
+    server.handle_next_request()
+
+    assert [record.levelname for record in caplog.records if "could not be read" in record.message] == [
+        "ERROR"
+    ]
+    assert counted(server, "server.error.invalid_message") == [{}]
+    assert response_to(transport, 2)["errors"] == []
+
+
+@pytest.mark.parametrize(
+    "incomplete",
+    [ReceivedMessage(None, META, job()), ReceivedMessage(1, None, job()), ReceivedMessage(None, None, None)],
+    ids=["no request id", "no meta", "nothing"],
+)
+def test_message_without_return_address_counts_as_none(
+    incomplete: ReceivedMessage, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport = ScriptedTransport(incomplete)
+    server = make_server(transport)
+
+    server.handle_next_request()
+
+    assert transport.sent == []
+    assert "Thought to be impossible, but the transport returned None" in caplog.text
+
+
+def test_trouble_with_receiving_is_for_the_run_loop_to_handle() -> None:
+    server = make_server(ScriptedTransport(MessageReceiveError("no connection")))
+
+    with pytest.raises(MessageReceiveError):
+        server.handle_next_request()
+
+
+# -- hooks ---------------------------------------------------------------------------------------------------
+
+
+class HookServer(PingServer):
+    """Notes what happens, in order, and raises in the hook that it is told."""
+
+    failing: str | None = None
+    exception: BaseException = OSError("hook failed")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.events: list[str] = []
+        super().__init__(*args, **kwargs)
+
+    def _note(self, event: str) -> None:
+        self.events.append(event)
+        if event == self.failing:
+            raise self.exception
+
+    def perform_pre_request_actions(self) -> None:
+        super().perform_pre_request_actions()
+        self._note("pre")
+
+    def process_job(self, job_request: dict[str, Any]) -> Any:
+        self._note("job")
+        return super().process_job(job_request)
+
+    def perform_post_request_actions(self) -> None:
+        super().perform_post_request_actions()
+        self._note("post")
+
+    def perform_idle_actions(self) -> None:
+        super().perform_idle_actions()
+        self._note("idle")
+
+
+def make_hook_server(
+    transport: ScriptedTransport, failing: str | None = None, exception: BaseException | None = None
+) -> HookServer:
+    server = make_server(transport, HookServer)
+    assert isinstance(server, HookServer)
+    server.failing = failing
+    server.exception = exception or server.exception
+    transport.while_sending = lambda: server.events.append("send")
+    server._on_request_taken = lambda: server.events.append("taken")
+    server._on_request_done = lambda: server.events.append("done")
+    return server
+
+
+def test_hooks_run_around_a_request_in_the_documented_order() -> None:
+    server = make_hook_server(ScriptedTransport(message()))
+
+    server.handle_next_request()
+
+    assert server.events == ["taken", "pre", "job", "send", "post", "done"]
+
+
+def test_idle_actions_run_when_no_request_came() -> None:
+    server = make_hook_server(ScriptedTransport(MessageReceiveTimeout()))
+
+    server.handle_next_request()
+
+    assert server.events == ["idle"]
+
+
+def test_failing_pre_request_hook_is_answered_with_a_server_error() -> None:
+    """D-06."""
+    transport = ScriptedTransport(message(), NEXT)
+    server = make_hook_server(transport, failing="pre")
+
+    server.handle_next_request()
+
+    response = response_to(transport, 1)
+    assert [(error["code"], error["message"]) for error in response["errors"]] == [
+        ("SERVER_ERROR", "Internal server error: hook failed")
+    ]
+    assert response["context"] == {"correlation_id": "the-id"}
+    assert server.events == ["taken", "pre", "send", "post", "done"]
+
+
+def test_failing_post_request_hook_is_logged_and_the_worker_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """D-06."""
+    transport = ScriptedTransport(message(), NEXT)
+    server = make_hook_server(transport, failing="post")
+
+    server.handle_next_request()
+    server.handle_next_request()
+
+    assert "The post-request actions failed" in caplog.text
+    assert response_to(transport, 1)["errors"] == []
+    assert response_to(transport, 2)["errors"] == []
+
+
+def test_failing_override_of_process_job_is_answered_with_a_server_error() -> None:
+    transport = ScriptedTransport(message())
+    server = make_hook_server(transport, failing="job")
+
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["errors"][0]["code"] == "SERVER_ERROR"
+
+
+# -- harakiri ------------------------------------------------------------------------------------------------
+
+
+def test_harakiri_in_the_pre_request_hook_is_answered_as_job_timeout() -> None:
+    transport = ScriptedTransport(message())
+    server = make_hook_server(transport, failing="pre", exception=HarakiriInterrupt())
+
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["errors"][0]["code"] == "JOB_TIMEOUT"
+
+
+@pytest.mark.parametrize("script", [HarakiriInterrupt(), MessageReceiveTimeout()], ids=["receive", "idle"])
+def test_harakiri_while_nothing_is_served_is_for_the_run_loop_to_handle(script: BaseException) -> None:
+    server = make_hook_server(ScriptedTransport(script), failing="idle", exception=HarakiriInterrupt())
+
+    with pytest.raises(HarakiriInterrupt):
+        server.handle_next_request()
+
+
+def test_harakiri_is_put_off_while_a_computed_response_is_sent() -> None:
+    """D-08."""
+    transport = ScriptedTransport(message())
+    server = make_server(transport)
+    seen: list[bool] = []
+    transport.while_sending = lambda: seen.append(server._finishing_response)
+
+    server.handle_next_request()
+
+    assert seen == [True]
+    assert not server._finishing_response
+
+
+def test_harakiri_in_an_action_is_answered_and_counted(metrics_settings: dict[str, Any]) -> None:
+    """D-36."""
+
+    class SlowServer(PingServer):
+        action_class_map = {"slow": raises(HarakiriInterrupt())}
+
+    transport = ScriptedTransport(message(job("slow")))
+    server = make_server(transport, SlowServer, metrics=metrics_settings)
+
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["actions"][0]["errors"][0]["code"] == "ACTION_TIMEOUT"
+    assert counted(server, "server.error.harakiri") == [{"harakiri_level": "action"}]
+
+
+def test_harakiri_in_job_middleware_is_counted(metrics_settings: dict[str, Any]) -> None:
+    """D-36."""
+    transport = ScriptedTransport(message())
+    server = make_server(transport, metrics=metrics_settings)
+    server._middleware_job_wrapper = raises(HarakiriInterrupt())(None)
+
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["errors"][0]["code"] == "JOB_TIMEOUT"
+    assert counted(server, "server.error.harakiri") == [{"harakiri_level": "job"}]
+
+
+# -- what ends the process -----------------------------------------------------------------------------------
+
+
+class Unusual(BaseException):
+    """Something that no "except Exception" catches."""
+
+
+@pytest.mark.parametrize("exception", [SystemExit(3), Unusual()], ids=repr)
+def test_action_that_ends_the_process_still_gets_its_caller_an_answer(exception: BaseException) -> None:
+    class ExitingServer(PingServer):
+        action_class_map = {"exit": raises(exception)}
+
+    transport = ScriptedTransport(message(job("exit")))
+    server = make_server(transport, ExitingServer)
+
+    with pytest.raises(type(exception)):
+        server.handle_next_request()
+
+    response = response_to(transport, 1)
+    assert [error["code"] for error in response["errors"]] == ["SERVER_ERROR"]
+    assert response["context"] == {"correlation_id": "the-id"}
+
+
+def test_interrupt_from_the_keyboard_is_not_held_up_by_an_answer() -> None:
+    class InterruptedServer(PingServer):
+        action_class_map = {"interrupted": raises(KeyboardInterrupt())}
+
+    transport = ScriptedTransport(message(job("interrupted")))
+    server = make_server(transport, InterruptedServer)
+
+    with pytest.raises(KeyboardInterrupt):
+        server.handle_next_request()
+
+    assert transport.sent == []
+
+
+# -- answering and waiting at once ---------------------------------------------------------------------------
+
+
+def waits_with_its_answer(server: Server) -> bool:
+    transport = server.transport
+    assert isinstance(transport, WaitingTransport)
+    server.handle_next_request()
+    assert bool(transport.sent) != bool(transport.sent_and_waited)
+    assert server._receive_is_owed == bool(transport.sent_and_waited)
+    return bool(transport.sent_and_waited)
+
+
+def make_looping_server(server_class: type[Server] = PingServer) -> Server:
+    server = make_server(WaitingTransport(message(), NEXT), server_class)
+    server._on_request_taken = lambda: None  # what shows that a run loop is at work
+    return server
+
+
+def test_answer_is_sent_with_the_next_wait_in_a_run_loop() -> None:
+    server = make_looping_server()
+
+    assert waits_with_its_answer(server)
+
+
+def test_owed_wait_is_paid_by_the_next_receive() -> None:
+    server = make_looping_server()
+    assert waits_with_its_answer(server)
+    server.shutting_down = True
+
+    server.handle_next_request()
+
+    assert not server._receive_is_owed
+
+
+def test_answer_is_sent_alone_without_a_run_loop() -> None:
+    server = make_server(WaitingTransport(message()))
+
+    assert not waits_with_its_answer(server)
+
+
+def test_answer_is_sent_alone_once_a_shutdown_was_asked_for() -> None:
+    server = make_looping_server()
+    server.shutting_down = True
+
+    assert not waits_with_its_answer(server)
+
+
+@pytest.mark.parametrize("hook", ["perform_pre_request_actions", "perform_post_request_actions"])
+def test_answer_is_sent_alone_if_a_hook_is_overridden(hook: str) -> None:
+    overriding = type("OverridingServer", (PingServer,), {hook: lambda self: None})
+    server = make_looping_server(overriding)
+
+    assert not waits_with_its_answer(server)
+
+
+def test_wait_is_owed_even_if_sending_failed() -> None:
+    server = make_looping_server()
+    transport = server.transport
+    assert isinstance(transport, WaitingTransport)
+
+    def fail() -> None:
+        raise OSError("cannot send")
+
+    transport.while_sending = fail
+
+    server.handle_next_request()
+
+    assert server._receive_is_owed
+
+
+# -- log context ---------------------------------------------------------------------------------------------
+
+
+def test_log_records_of_a_request_show_its_ids_and_action(caplog: pytest.LogCaptureFixture) -> None:
+    def logs(settings: Any) -> Callable[[Any], ActionResponse]:
+        def run(request: Any) -> ActionResponse:
+            logging.getLogger("service").warning("from the action")
+            return ActionResponse(request.action)
+
+        return run
+
+    class LoggingServer(PingServer):
+        action_class_map = {"logs": logs}
+
+    transport = ScriptedTransport(message(job("logs"), request_id=77))
+    server = make_server(transport, LoggingServer)
+    caplog.handler.addFilter(PySOALogContextFilter())
+
+    server.handle_next_request()
+    logging.getLogger("service").warning("after the request")
+
+    during, after = (vars(record) for record in caplog.records if record.name == "service")
+    assert (during["correlation_id"], during["request_id"], during["action_name"]) == ("the-id", 77, "logs")
+    assert (after["correlation_id"], after["request_id"], after["action_name"]) == ("--", "--", "(n/a)")
+
+
+# -- metrics -------------------------------------------------------------------------------------------------
+
+
+def test_busy_gauge_is_up_while_a_request_is_served_and_down_after_it(
+    metrics_settings: dict[str, Any],
+) -> None:
+    transport = ScriptedTransport(message())
+    server = make_server(transport, metrics=metrics_settings)
+    while_sending: list[Any] = []
+    transport.while_sending = lambda: while_sending.extend(KeepingPublisher.published)
+
+    server.handle_next_request()
+
+    assert ("server.worker.busy", {}, 1) in while_sending
+    assert ("server.worker.running", {}, 1) in while_sending
+    server.metrics.publish_all()
+    assert KeepingPublisher.published[-1] == ("server.worker.busy", {}, 0)
+
+
+def test_idle_time_is_measured_while_waiting(metrics_settings: dict[str, Any]) -> None:
+    server = make_server(ScriptedTransport(MessageReceiveTimeout()), metrics=metrics_settings)
+
+    server.handle_next_request()
+
+    assert "server.idle_time" in {name for name, _, _ in KeepingPublisher.published}
+
+
+def test_job_errors_and_unhandled_errors_are_counted(metrics_settings: dict[str, Any]) -> None:
+    class FailingServer(PingServer):
+        action_class_map = {"fails": raises(ValueError("wrong"))}
+
+    transport = ScriptedTransport(message({}), message(job("fails")))
+    server = make_server(transport, FailingServer, metrics=metrics_settings)
+
+    server.handle_next_request()
+    server.handle_next_request()
+
+    assert counted(server, "server.error.job_error") == [{}]
+    assert counted(server, "server.error.unhandled_error") == [{}]
