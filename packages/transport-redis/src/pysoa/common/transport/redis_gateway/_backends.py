@@ -98,12 +98,13 @@ def cache_key(backend_type: str, prepared: Mapping[str, Any]) -> object:
 
 
 def _hashable(value: Any) -> object:
+    items: Any = value
     if isinstance(value, Mapping):
-        return frozenset((key, _hashable(item)) for key, item in value.items())
+        return frozenset((key, _hashable(item)) for key, item in items.items())
     if isinstance(value, (list, tuple)):
-        return tuple(_hashable(item) for item in value)
+        return tuple(_hashable(item) for item in items)
     if isinstance(value, (set, frozenset)):
-        return frozenset(_hashable(item) for item in value)
+        return frozenset(_hashable(item) for item in items)
     try:
         hash(value)
     except TypeError:

@@ -102,11 +102,11 @@ def open_envelope(
 
     Wire fact: a missing ``meta`` is an empty one; a missing ``body`` is ``None``.
     """
+    fields: Any = message
     if not isinstance(message, dict):
         raise InvalidMessageError(
             f"Invalid message for service {service_name}: it is of type {type(message).__name__}, not a map"
         )
-    fields: dict[object, Any] = message
     meta: dict[str, Any] = fields.get("meta", {})
     if type(meta) is not dict:
         raise InvalidMessageError(

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from pysoa.common.transport.errors import MessageSendError
 from pysoa.common.transport.redis_gateway._commands import (
@@ -53,6 +53,11 @@ class Outgoing(NamedTuple):
     """When it becomes worthless, in seconds since the Unix epoch."""
     ttl_s: int
     """For how many seconds its list must live at least."""
+
+
+def _last(reply: object) -> object:
+    replies: Any = reply
+    return replies[-1] if isinstance(reply, list) and replies else reply
 
 
 class FullListError(MessageSendError):
@@ -256,8 +261,7 @@ class Pusher:
             for _ in range(REPLIES_TO_TRANSACTIONAL_PUSH - 1):
                 connection.read(deadline)
             reply = connection.read(deadline)
-            if isinstance(reply, list) and reply:
-                reply = reply[-1]
+            reply = _last(reply)
         if reply == 1:
             return True
         if reply == 0:

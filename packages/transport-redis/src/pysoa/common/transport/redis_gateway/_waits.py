@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from pysoa.common.transport.errors import MessageReceiveError
 from pysoa.common.transport.redis_gateway._commands import (
@@ -271,11 +271,12 @@ def popped_key_and_element(reply: object) -> tuple[bytes, bytes] | None:
     """
     if reply is None:
         return None
-    if isinstance(reply, list) and len(reply) == 2:  # pyright: ignore[reportUnknownArgumentType]
-        key, element = reply  # pyright: ignore[reportUnknownVariableType]
+    elements: Any = reply
+    if isinstance(reply, list) and len(elements) == 2:
+        key, element = elements
         if isinstance(key, bytes) and isinstance(element, bytes):
             return key, element
-    raise _unexpected(reply)
+    raise _unexpected(elements)
 
 
 def popped_element(reply: object) -> bytes | None:
@@ -302,6 +303,7 @@ def popped_elements(reply: object) -> Sequence[bytes]:
     """
     if reply is None:
         return ()
-    if isinstance(reply, list):
-        return reply  # pyright: ignore[reportUnknownVariableType]
-    raise _unexpected(reply)
+    elements: Any = reply
+    if isinstance(reply, list) and all(isinstance(element, bytes) for element in elements):
+        return cast("list[bytes]", reply)
+    raise _unexpected(elements)

@@ -15,7 +15,7 @@ from pysoa.common.transport.errors import MessageReceiveTimeout, TransientPySOAT
 from pysoa.common.transport.redis_gateway._commands import pack_key
 from pysoa.common.transport.redis_gateway._mailbox import NOTHING, Mailbox
 from pysoa.common.transport.redis_gateway._names import check_service_name
-from pysoa.common.transport.redis_gateway._reply_lists import Awaited
+from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.settings import client_transport_schema
 from pysoa.common.transport.redis_gateway.utils import make_redis_queue_name
@@ -110,6 +110,7 @@ class RedisClientTransport(ClientTransport):
         message_expiry_in_seconds: float | None,
     ) -> None:
         mailbox = self._mailbox
+        lists: ReplyLists | None = None
         awaited: Awaited | None = None
         try:
             lists = mailbox.lists()
@@ -129,7 +130,7 @@ class RedisClientTransport(ClientTransport):
                 self._send_queue_name, self._send_queue_key, self._packed_send_queue_key, outgoing
             )
         except BaseException as error:
-            if awaited is not None:
+            if lists is not None and awaited is not None:
                 mailbox.stop(lists, awaited, error)
             if isinstance(error, TransientPySOATransportError):
                 self.core.meters.count("send.error.transient")

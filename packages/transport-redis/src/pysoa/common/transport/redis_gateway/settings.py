@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from conformity import fields
 from conformity.error import Error
-from conformity.fields.structures import AdditionalCollectionValidator
 
 from pysoa.common.serializer.base import Serializer as BaseSerializer
 from pysoa.common.transport.redis_gateway._chunking import reason_against_chunk_size
@@ -33,27 +32,16 @@ _LOWEST_VALUES = {
     "receive_timeout_in_seconds": 1,
 }
 
-_Check = Callable[[Mapping[Any, Any]], Iterable[Error]]
-
-
-class _Checks(AdditionalCollectionValidator[Mapping[Any, Any]]):
-    """Looks for what has the right types and still makes no sense.
-
-    The plain schema accepted all of this in PySOA 1.4.9, and the transport failed later, or waited for ever.
-    """
-
-    def __init__(self, *checks: _Check) -> None:
-        self._checks = checks
-
-    def errors(self, value: Mapping[Any, Any]) -> list[Error]:
-        return [error for check in self._checks for error in check(value)]
+# Conformity has no types that the checkers can see: this is where its names get some.
+_fields: Any = fields
+_Error: Callable[..., Error] = cast("Any", Error)
 
 
 def _check_lowest_values(settings: Mapping[Any, Any]) -> Iterable[Error]:
     for key, lowest in _LOWEST_VALUES.items():
         value = settings.get(key, lowest)
         if value < lowest:
-            yield Error(f"Value must be at least {lowest}, got {value}", pointer=key)
+            yield _Error(f"Value must be at least {lowest}, got {value}", pointer=key)
 
 
 def _check_backend_kwargs(settings: Mapping[Any, Any]) -> Iterable[Error]:
@@ -61,7 +49,7 @@ def _check_backend_kwargs(settings: Mapping[Any, Any]) -> Iterable[Error]:
     if settings["backend_type"] != REDIS_BACKEND_TYPE_SENTINEL:
         for key in _SENTINEL_KEYS:
             if key in backend_kwargs:
-                yield Error(
+                yield _Error(
                     f"Only for backend_type {REDIS_BACKEND_TYPE_SENTINEL}; remove it, or change backend_type",
                     pointer=f"backend_layer_kwargs.{key}",
                 )
@@ -73,24 +61,24 @@ def _check_backend_kwargs(settings: Mapping[Any, Any]) -> Iterable[Error]:
         value = backend_kwargs.get(key, lowest)
         if value < lowest or (highest is not None and value > highest):
             limits = f"at least {lowest}" if highest is None else f"from {lowest} to {highest}"
-            yield Error(f"Value must be {limits}, got {value}", pointer=f"backend_layer_kwargs.{key}")
+            yield _Error(f"Value must be {limits}, got {value}", pointer=f"backend_layer_kwargs.{key}")
     for index, host in enumerate(backend_kwargs.get("hosts", ())):
         if isinstance(host, tuple) and not 0 < host[1] <= _HIGHEST_PORT:
-            yield Error(
+            yield _Error(
                 f"Port must be from 1 to {_HIGHEST_PORT}, got {host[1]}",
                 pointer=f"backend_layer_kwargs.hosts.{index}",
             )
     for key in ("connection_kwargs", "sentinel_kwargs"):
         for name in backend_kwargs.get(key, {}):
             if not isinstance(name, str):
-                yield Error("Every key must be a string", pointer=f"backend_layer_kwargs.{key}")
+                yield _Error("Every key must be a string", pointer=f"backend_layer_kwargs.{key}")
 
 
 def _check_protocol_version(settings: Mapping[Any, Any]) -> Iterable[Error]:
     value = settings.get("protocol_version", ProtocolVersion.VERSION_3)
     versions = [int(version) for version in ProtocolVersion]
     if value not in versions:
-        yield Error(f"Value must be one of {versions}, got {value}", pointer="protocol_version")
+        yield _Error(f"Value must be one of {versions}, got {value}", pointer="protocol_version")
 
 
 def _check_chunk_size(settings: Mapping[Any, Any]) -> Iterable[Error]:
@@ -99,44 +87,48 @@ def _check_chunk_size(settings: Mapping[Any, Any]) -> Iterable[Error]:
         settings.get("maximum_message_size_in_bytes", DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER),
     )
     if reason:
-        yield Error(reason, pointer="chunk_messages_larger_than_bytes")
+        yield _Error(reason, pointer="chunk_messages_larger_than_bytes")
 
 
 class RedisTransportSchema(fields.Dictionary):
-    """The settings that the transports of both sides have in common."""
+    """The settings that the transports of both sides have in common.
+
+    Beyond the types, it looks for values that make no sense, which the schema of PySOA 1.4.9 let pass: the
+    transport then failed later, or waited for ever.
+    """
 
     contents = {
-        "backend_layer_kwargs": fields.Dictionary(
+        "backend_layer_kwargs": _fields.Dictionary(
             {
-                "connection_kwargs": fields.SchemalessDictionary(
-                    key_type=fields.Hashable(),
+                "connection_kwargs": _fields.SchemalessDictionary(
+                    key_type=_fields.Hashable(),
                     description="The arguments used when creating all Redis connections (see Redis-Py docs)",
                 ),
-                "hosts": fields.List(
-                    fields.Any(
-                        fields.Tuple(fields.UnicodeString(), fields.Integer()),
-                        fields.UnicodeString(),
+                "hosts": _fields.List(
+                    _fields.Any(
+                        _fields.Tuple(_fields.UnicodeString(), _fields.Integer()),
+                        _fields.UnicodeString(),
                     ),
                     description=(
                         'The list of Redis hosts, where each is a tuple of `("address", port)` or the '
                         "simple string address."
                     ),
                 ),
-                "redis_db": fields.Integer(
+                "redis_db": _fields.Integer(
                     description="The Redis database, a shortcut for putting this in `connection_kwargs`.",
                 ),
-                "redis_port": fields.Integer(
+                "redis_port": _fields.Integer(
                     description="The port number, a shortcut for putting this on all hosts",
                 ),
-                "sentinel_failover_retries": fields.Integer(
+                "sentinel_failover_retries": _fields.Integer(
                     description=(
                         "How many times to retry (with a delay) getting a connection from the Sentinel "
                         "when a master cannot be found (cluster is in the middle of a failover); should "
                         "only be used for Sentinel backend type"
                     ),
                 ),
-                "sentinel_kwargs": fields.SchemalessDictionary(
-                    key_type=fields.Hashable(),
+                "sentinel_kwargs": _fields.SchemalessDictionary(
+                    key_type=_fields.Hashable(),
                     description=(
                         "The arguments used when creating all Sentinel connections (see Redis-Py docs); "
                         "should only be used for Sentinel backend type; similar to `connection_kwargs`, "
@@ -144,8 +136,8 @@ class RedisTransportSchema(fields.Dictionary):
                         "connections)"
                     ),
                 ),
-                "sentinel_services": fields.List(
-                    fields.UnicodeString(),
+                "sentinel_services": _fields.List(
+                    _fields.UnicodeString(),
                     description=(
                         "A list of Sentinel services (will be discovered by default); should only be used "
                         "for Sentinel backend type"
@@ -164,11 +156,11 @@ class RedisTransportSchema(fields.Dictionary):
             allow_extra_keys=False,
             description="The arguments passed to the Redis connection manager",
         ),
-        "backend_type": fields.Constant(
+        "backend_type": _fields.Constant(
             *REDIS_BACKEND_TYPES,
             description="Which backend (standard or sentinel) should be used for this Redis transport",
         ),
-        "log_messages_larger_than_bytes": fields.Integer(
+        "log_messages_larger_than_bytes": _fields.Integer(
             description=(
                 "By default, messages larger than 100KB that do not trigger errors (see "
                 "`maximum_message_size_in_bytes`) will be logged with level WARNING to a logger named "
@@ -176,33 +168,33 @@ class RedisTransportSchema(fields.Dictionary):
                 "Or, you can set it to some other number to change the threshold that triggers logging."
             ),
         ),
-        "maximum_message_size_in_bytes": fields.Integer(
+        "maximum_message_size_in_bytes": _fields.Integer(
             description=(
                 "The maximum message size, in bytes, that is permitted to be transmitted over this "
                 "transport (defaults to 100KB on the client and 250KB on the server)"
             ),
         ),
-        "message_expiry_in_seconds": fields.Integer(
+        "message_expiry_in_seconds": _fields.Integer(
             description=(
                 "How long after a message is sent that it is considered expired, dropped from queue"
             ),
         ),
-        "queue_capacity": fields.Integer(
+        "queue_capacity": _fields.Integer(
             description="The capacity of the message queue to which this transport will send messages",
         ),
-        "queue_full_retries": fields.Integer(
+        "queue_full_retries": _fields.Integer(
             description="How many times to retry sending a message to a full queue before giving up",
         ),
-        "receive_timeout_in_seconds": fields.Integer(
+        "receive_timeout_in_seconds": _fields.Integer(
             description="How long to block waiting on a message to be received",
         ),
-        "default_serializer_config": fields.ClassConfigurationSchema(
+        "default_serializer_config": _fields.ClassConfigurationSchema(
             base_class=BaseSerializer,
             description="The configuration for the serializer this transport should use.",
         ),
     }
 
-    optional_keys = (
+    optional_keys: tuple[str, ...] = (
         "backend_layer_kwargs",
         "log_messages_larger_than_bytes",
         "maximum_message_size_in_bytes",
@@ -215,12 +207,28 @@ class RedisTransportSchema(fields.Dictionary):
 
     description = "The constructor kwargs for the Redis client and server transports."
 
+    def errors(self, value: Any) -> list[Error]:
+        """Return everything that is wrong with these settings.
 
-client_transport_schema = RedisTransportSchema().extend(
-    contents={
-        "protocol_version": fields.Any(
-            fields.Integer(),
-            fields.ObjectInstance(ProtocolVersion),
+        The values are looked at only if the types are right.
+
+        Args:
+            value: The settings.
+        """
+        errors: list[Error] = list(super().errors(value))
+        return errors or list(self._errors_of_values(value))
+
+    def _errors_of_values(self, settings: Mapping[Any, Any]) -> Iterator[Error]:
+        yield from _check_lowest_values(settings)
+        yield from _check_backend_kwargs(settings)
+
+
+class _RedisClientTransportSchema(RedisTransportSchema):
+    contents = {
+        **RedisTransportSchema.contents,
+        "protocol_version": _fields.Any(
+            _fields.Integer(),
+            _fields.ObjectInstance(ProtocolVersion),
             description=(
                 "The default protocol version between clients and servers was Version 1 prior to PySOA "
                 "0.67.0, Version 2 as of 0.67.0, and will be Version 3 as of 1.0.0. The server can only "
@@ -230,15 +238,19 @@ client_transport_schema = RedisTransportSchema().extend(
                 "protocol to speak."
             ),
         ),
-    },
-    optional_keys=("protocol_version",),
-    description="The constructor kwargs for the Redis client transport.",
-    additional_validator=_Checks(_check_lowest_values, _check_backend_kwargs, _check_protocol_version),
-)
+    }
+    optional_keys = (*RedisTransportSchema.optional_keys, "protocol_version")
+    description = "The constructor kwargs for the Redis client transport."
 
-RedisServerTransportSchema = RedisTransportSchema().extend(
-    contents={
-        "chunk_messages_larger_than_bytes": fields.Integer(
+    def _errors_of_values(self, settings: Mapping[Any, Any]) -> Iterator[Error]:
+        yield from super()._errors_of_values(settings)
+        yield from _check_protocol_version(settings)
+
+
+class _RedisServerTransportSchema(RedisTransportSchema):
+    contents = {
+        **RedisTransportSchema.contents,
+        "chunk_messages_larger_than_bytes": _fields.Integer(
             description=(
                 "If set, responses larger than this setting will be chunked and sent back to the client "
                 "in pieces, to prevent blocking single-threaded Redis for long periods of time to handle "
@@ -247,9 +259,15 @@ RedisServerTransportSchema = RedisTransportSchema().extend(
                 "than this value (because `maximum_message_size_in_bytes` is still enforced)."
             ),
         ),
-    },
-    optional_keys=("chunk_messages_larger_than_bytes",),
-    description="The constructor kwargs for the Redis server transport.",
-    additional_validator=_Checks(_check_lowest_values, _check_backend_kwargs, _check_chunk_size),
-)
+    }
+    optional_keys = (*RedisTransportSchema.optional_keys, "chunk_messages_larger_than_bytes")
+    description = "The constructor kwargs for the Redis server transport."
+
+    def _errors_of_values(self, settings: Mapping[Any, Any]) -> Iterator[Error]:
+        yield from super()._errors_of_values(settings)
+        yield from _check_chunk_size(settings)
+
+
+client_transport_schema = _RedisClientTransportSchema()
+RedisServerTransportSchema = _RedisServerTransportSchema()
 """The settings of the server's transport."""
