@@ -4,12 +4,15 @@ import collections
 import datetime
 import decimal
 import enum
+import subprocess
+import sys
 import threading
 import zoneinfo
 from collections.abc import Callable
 from typing import Any, cast
 
 import attrs
+import currint  # type: ignore[import-untyped]  # it ships no types
 import msgpack  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from hypothesis import example, given, settings
@@ -450,3 +453,23 @@ def test_encoding_inside_encoding_works() -> None:
     decoded = serializer.blob_to_dict(serializer.message_to_blob({"a": Envelope(), "b": (2,)}))
 
     assert decoded == {"a": {"body": b"\x81\xa5inner\x91\x01"}, "b": [2]}
+
+
+def test_amounts_of_money_without_their_library_name_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "currint", None)
+
+    with pytest.raises(InvalidMessage, match=r"currint.*is not installed; install pysoa-common\[currint\]$"):
+        _SERIALIZER.blob_to_dict(bytes.fromhex("81a176c70b027573640000000000000005"))
+
+
+def test_amount_without_a_currency_is_refused() -> None:
+    zero: Any = sum([], start=cast("Any", currint).Amount.ZERO)
+
+    with pytest.raises(InvalidField, match=r"Cannot encode an Amount without a currency to MessagePack \(at v\)$"):
+        _SERIALIZER.dict_to_blob({"v": zero})
+
+
+def test_serializers_are_imported_without_the_library_for_money() -> None:
+    program = "import sys, pysoa.common.serializer; assert 'currint' not in sys.modules"
+
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
