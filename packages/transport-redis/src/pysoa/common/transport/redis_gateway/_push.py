@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn, cast
 
 from pysoa.common.transport.errors import MessageSendError
 from pysoa.common.transport.redis_gateway._commands import (
@@ -56,8 +56,10 @@ class Outgoing(NamedTuple):
 
 
 def _last(reply: object) -> object:
-    replies: Any = reply
-    return replies[-1] if isinstance(reply, list) and replies else reply
+    if not isinstance(reply, list):
+        return reply
+    replies = cast("list[object]", reply)
+    return replies[-1] if replies else None
 
 
 class FullListError(MessageSendError):

@@ -194,7 +194,7 @@ class RedisTransportSchema(fields.Dictionary):
         ),
     }
 
-    optional_keys: tuple[str, ...] = (
+    optional_keys: Any = (
         "backend_layer_kwargs",
         "log_messages_larger_than_bytes",
         "maximum_message_size_in_bytes",
