@@ -15,6 +15,12 @@ _DISTRIBUTIONS = {
     "testing": "Testing services.",
 }
 
+_ALSO_PUBLIC = {
+    "pysoa.client.client": ["FutureSOAResponse"],
+    "pysoa.server.autoreload": ["AbstractReloader"],
+}
+"""Names that users meet though their module does not export them; it did not in PySOA 1 either."""
+
 
 def write_reference_pages(packages: pathlib.Path, folder: pathlib.Path) -> None:
     """Write the pages, so that a module that is added is in the reference.
@@ -63,15 +69,15 @@ def _index_page() -> str:
 def _distribution_page(name: str, summary: str, modules: list[str]) -> str:
     lines = [*_title(f"pysoa-{name}", "="), summary, ""]
     for module in modules:
-        lines += [
-            *_title(module, "-"),
-            f".. automodule:: {module}",
-            "   :members:",
-            "   :show-inheritance:",
-            "",
-        ]
+        lines += [*_title(module, "-"), *_directive("automodule", module)]
+        for class_name in _ALSO_PUBLIC.get(module, ()):
+            lines += _directive("autoclass", f"{module}.{class_name}")
     return "\n".join(lines)
 
 
 def _title(text: str, line: str) -> list[str]:
     return [text, line * len(text), ""]
+
+
+def _directive(name: str, argument: str) -> list[str]:
+    return [f".. {name}:: {argument}", "   :members:", "   :show-inheritance:", ""]

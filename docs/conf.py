@@ -48,4 +48,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"pysoa\.(.*\.)?_.*"),
 ]
 
+# An unqualified name in a docstring, such as ImproperlyConfigured, may be that of several classes.
+suppress_warnings = ["ref.python"]
+
 write_reference_pages(_DOCS.parent / "packages", _DOCS / "reference")
