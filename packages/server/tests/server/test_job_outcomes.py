@@ -58,8 +58,8 @@ class ReturnsNoneAgainstSchema(ReturnsNone):
 
 @attr.s
 class Point:
-    x = attr.ib()
-    y = attr.ib()
+    x: Any = attr.ib()
+    y: Any = attr.ib()
 
 
 class ReturnsUnusualTypes(Action):
@@ -398,7 +398,7 @@ def _action(name: str, message: str) -> dict[str, Any]:
     return {"action": name, "errors": [_server_error(message)], "body": {}}
 
 
-_ECHOED = {"action": "echo", "errors": [], "body": {"number": 1}}
+_ECHOED: dict[str, Any] = {"action": "echo", "errors": [], "body": {"number": 1}}
 _NOT_CONSTRUCTED = _action("raises_when_constructed", "'constructor'")
 _GARBAGE = _action("returns_garbage", "The action returned 'NoneType' instead of an ActionResponse.")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# pyright: reportPrivateUsage=false
+# What the run loop uses of Server is tested here, too.
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -503,9 +505,13 @@ def test_answer_is_sent_alone_once_a_shutdown_was_asked_for() -> None:
     assert not waits_with_its_answer(server)
 
 
+def _do_nothing(server: Server) -> None:
+    """Override a hook."""
+
+
 @pytest.mark.parametrize("hook", ["perform_pre_request_actions", "perform_post_request_actions"])
 def test_answer_is_sent_alone_if_a_hook_is_overridden(hook: str) -> None:
-    overriding = type("OverridingServer", (PingServer,), {hook: lambda self: None})
+    overriding = type("OverridingServer", (PingServer,), {hook: _do_nothing})
     server = make_looping_server(overriding)
 
     assert not waits_with_its_answer(server)

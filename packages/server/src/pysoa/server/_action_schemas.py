@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 __all__ = ("ActionSchemas", "schemas_of")
 
@@ -28,9 +28,9 @@ def schemas_of(action: Any) -> ActionSchemas:
     others. A schema that an object has for itself is used as it is, since it may be another one each time. An
     attribute that holds nothing true stands for no schema.
     """
-    request_schema = action.request_schema
-    response_schema = action.response_schema
-    cls = type(action)
+    request_schema: Any = action.request_schema
+    response_schema: Any = action.response_schema
+    cls = cast("Any", type(action))  # it takes attributes as any class does
     schemas: ActionSchemas | None = cls.__dict__.get("_schemas")
     if (
         schemas is not None

@@ -15,8 +15,8 @@ __all__ = ("ClientFactory",)
 class ClientFactory:
     """Makes a client per job that holds nothing of its own but the context.
 
-    The settings of the services are checked when the first client is made; that one is never given away, and all
-    others share its settings and connections. A client class with a constructor of its own, or arguments
+    The settings of the services are checked when the first client is made; that one is never given away, and
+    all others share its settings and connections. A client class with a constructor of its own, or arguments
     for it, get a complete client each time, since only that constructor knows what may be shared.
 
     Args:
@@ -41,8 +41,8 @@ class ClientFactory:
         """
         if kwargs or client_class.__init__ is not Client.__init__:
             return client_class(self._routing, context=context, **kwargs)
-        shared = self._shared
-        if type(shared) is not client_class:
-            with self._lock:
+        with self._lock:
+            shared = self._shared
+            if shared is None or type(shared) is not client_class:
                 shared = self._shared = client_class(self._routing)
         return shared.with_context(context)

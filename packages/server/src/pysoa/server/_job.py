@@ -148,7 +148,7 @@ def _execute_action(
         run: Any = action_type(server.settings)
         if server._middleware:
             run = server.make_middleware_stack([middleware.action for middleware in server._middleware], run)
-        response = run(enriched_request)
+        response: ActionResponse = run(enriched_request)
         if getattr(response, "errors", None) is None:
             raise TypeError(f"The action returned {type(response).__name__!r} instead of an ActionResponse.")
     except ActionError as error:

@@ -51,7 +51,7 @@ class _Formatter(_MadeByFactoryOrClass):
 
 
 # Conformity's own schema, of which only the parts that are too narrow are replaced.
-_parts: Final[dict[str, Any]] = dict[str, Any](PYTHON_LOGGING_CONFIG_SCHEMA.contents)
+_parts: Final[dict[Any, Any]] = dict(PYTHON_LOGGING_CONFIG_SCHEMA.contents)
 
 
 def _extended(field: Any, cls: Any, contents: dict[str, Any], optional_keys: set[str]) -> Any:

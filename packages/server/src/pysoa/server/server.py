@@ -9,19 +9,19 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from pymetrics.recorders.base import MetricsRecorder
-from pymetrics.recorders.noop import NonOperationalMetricsRecorder
 
 from pysoa.client.client import Client
+from pysoa.common._metrics import is_noop
 from pysoa.common.errors import Error
 from pysoa.common.interfaces import RespondsAndWaits
 from pysoa.common.logging import RecursivelyCensoredDictWrapper
 from pysoa.common.transport.base import ServerTransport
 from pysoa.common.types import ActionResponse, Context, JobResponse
+from pysoa.server import _job
 from pysoa.server._client_factory import ClientFactory
 from pysoa.server._failures import unhandled_exception_error
 from pysoa.server._heartbeat import Heartbeat
 from pysoa.server._interrupts import HarakiriInterrupt
-from pysoa.server._job import execute_job, process_job
 from pysoa.server._metrics_settings import with_forked_process_id
 from pysoa.server._serving import handle_next_request
 from pysoa.server._signals import handle_shutdown_signal
@@ -103,9 +103,7 @@ class Server:
         self.metrics: MetricsRecorder = metrics["object"](
             **with_forked_process_id(metrics.get("kwargs", {}), forked_process_id)
         )
-        self._silent_metrics = (
-            self.metrics if isinstance(self.metrics, NonOperationalMetricsRecorder) else None
-        )
+        self._silent_metrics = self.metrics if is_noop(self.metrics) else None
 
         transport = settings["transport"]
         self.transport: ServerTransport = transport["object"](
@@ -122,8 +120,9 @@ class Server:
         self._middleware: list[ServerMiddleware] = [
             item["object"](**item.get("kwargs", {})) for item in settings["middleware"]
         ]
-        self._middleware_job_wrapper: ServerMiddlewareJobTask = self.make_middleware_stack(
-            [middleware.job for middleware in self._middleware], self.execute_job
+        execute_job: ServerMiddlewareJobTask = self.execute_job
+        self._middleware_job_wrapper = self.make_middleware_stack(
+            [middleware.job for middleware in self._middleware], execute_job
         )
         self._client_factory = ClientFactory(settings["client_routing"])
         self._default_status_action_class: ActionType | None = None
@@ -171,7 +170,7 @@ class Server:
         Returns:
             The response; errors of any kind are in it.
         """
-        return process_job(self, job_request)
+        return _job.process_job(self, job_request)
 
     def execute_job(self, job_request: EnrichedJobRequest) -> JobResponse:
         """Execute the actions of one job; job middleware wraps this.
@@ -185,7 +184,7 @@ class Server:
         Raises:
             JobError: An action or an action middleware ended the whole job.
         """
-        return execute_job(self, job_request)
+        return _job.execute_job(self, job_request)
 
     def make_client(self, context: Context, extra_context: Context | None = None, **kwargs: Any) -> Client:
         """Make the client for one job; called with just the context when the job's client is first used.

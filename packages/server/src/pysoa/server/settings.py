@@ -32,11 +32,15 @@ class _Names(Set):
             return list(super().errors(value))
         names = enumerate(cast("Iterable[object]", value))
         return [
-            Error("Not a unicode string", pointer=str(index))
+            _error("Not a unicode string", pointer=str(index))
             for index, name in names
             if not isinstance(name, str)
         ]
 
+
+# Seen without the types, for the reason that _fields gives.
+_names: Any = _Names
+_error: Any = Error
 
 extra_schema: SettingsSchema = {"coroutine_middleware": coroutine_middleware_config}
 extra_defaults: SettingsData = {
@@ -119,7 +123,7 @@ class ServerSettings(SOASettings):
                 "option)."
             )
         ),
-        "extra_fields_to_redact": _Names(
+        "extra_fields_to_redact": _names(
             fields.UnicodeString(),
             description="Use this field to supplement the set of fields that are automatically "
             "redacted/censored in "

@@ -139,8 +139,8 @@ class EnrichedActionRequest(ActionRequest, _Served, Generic[RequestBody]):
 
 
 # attrs sets and compares the client like any other field; only reading it does something more.
-EnrichedJobRequest.client = ClientAttribute()
-EnrichedActionRequest.client = ClientAttribute()
+EnrichedJobRequest.client = ClientAttribute()  # type: ignore[assignment]  # it reads as a Client
+EnrichedActionRequest.client = ClientAttribute()  # type: ignore[assignment]  # it reads as a Client
 
 
 class ActionInterface(abc.ABC):

@@ -174,9 +174,7 @@ class IntrospectionAction(Action):
     def _all(self) -> Iterator[tuple[str, Any]]:
         actions = self.server.action_class_map
         # The server itself needs no more of its action map than "in" and [].
-        iterable: object = actions
-        names = cast("Iterable[str]", iterable) if isinstance(iterable, Iterable) else ()
-        for name in names:
+        for name in _names_in(actions):
             yield from _expand(name, actions[name])
         for name, action in self._default_actions().items():
             if name not in actions:
@@ -184,6 +182,10 @@ class IntrospectionAction(Action):
 
     def _default_actions(self) -> dict[str, Any]:
         return {"introspect": type(self), "status": BaseStatusAction}
+
+
+def _names_in(actions: object) -> Iterable[str]:
+    return cast("Iterable[str]", actions) if isinstance(actions, Iterable) else ()
 
 
 def _expand(name: str, action: Any) -> Iterator[tuple[str, Any]]:

@@ -193,7 +193,7 @@ class BaseStatusAction(Action):
         problems = check(request)
         if not problems:
             return
-        if not isinstance(problems, Iterable):
+        if not hasattr(problems, "__iter__"):
             raise RuntimeError(_WRONG_RESULT, TypeError(f"{name} returned {problems!r}"))
         for problem in problems:
             try:
