@@ -105,9 +105,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _words_about_tls(error: ssl.SSLError, secrets: Secrets) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _sentence(secrets.hide_in(str(error.verify_message)))
-    return _sentence(error.reason) if error.reason else _words(error, secrets)
+    # Python sets these attributes only on errors that come from the TLS library itself.
+    words = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return _sentence(secrets.hide_in(str(words))) if words else _words(error, secrets)
 
 
 def _words(error: BaseException, secrets: Secrets) -> str:

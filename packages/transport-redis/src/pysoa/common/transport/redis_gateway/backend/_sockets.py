@@ -25,7 +25,7 @@ _TICK: Final = struct.pack("ll", 0, int(_TICK_S * 1_000_000))
 
 
 class BrokenOffError(Exception):
-    """The connection broke after a part of a command had been sent."""
+    """The connection broke after a part of a command had been sent, or may have been."""
 
 
 class CommandSocket(Protocol):
@@ -38,7 +38,7 @@ class CommandSocket(Protocol):
         """Send all of the data.
 
         Raises:
-            BrokenOffError: The connection broke in the middle.
+            BrokenOffError: The connection broke, and some of the data may have been sent.
             TimeoutError: Not all was sent by the deadline.
             OSError: The connection is broken; nothing at all was sent.
         """
@@ -137,8 +137,7 @@ class _TimedSocket:
             except TimeoutError:
                 raise
             except OSError as error:
-                if len(rest) == len(data):
-                    raise
+                # One call may send many TLS records, so that it is not known whether nothing has left.
                 raise BrokenOffError from error
 
     def receive(self, deadline: float) -> int:

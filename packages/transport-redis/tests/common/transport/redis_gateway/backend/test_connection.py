@@ -1,0 +1,344 @@
+# Some of what is tested here is private.
+# pyright: reportPrivateUsage=false
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Generator
+
+import pytest
+
+from pysoa.common.transport.redis_gateway._interfaces import BackendError, ErrorReply
+from pysoa.common.transport.redis_gateway.backend._connection import RedisConnection
+from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint
+from pysoa.test.redis_server import RedisServer
+
+PING = b"*1\r\n$4\r\nPING\r\n"
+Serve = Callable[[socket.socket], None]
+
+
+def soon(seconds: float = 5) -> float:
+    return time.monotonic() + seconds
+
+
+def endpoint_of(server: RedisServer, **arguments: object) -> Endpoint:
+    return Endpoint({"host": server.host, "port": server.port, **arguments})
+
+
+@contextlib.contextmanager
+def serving(*serve: Serve) -> Generator[Endpoint]:
+    """Run a server that treats its first connection by the first function, and so on."""
+    connections: list[socket.socket] = []
+
+    def accept() -> None:
+        for function in serve:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                connections.append(connection)
+                function(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield Endpoint({"host": "127.0.0.1", "port": listener.getsockname()[1]})
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            for connection in connections:
+                connection.close()
+            thread.join(5)
+
+
+def stay_silent(connection: socket.socket) -> None:
+    """Accept, and do nothing more."""
+
+
+def answer(*pieces: bytes, pause_s: float = 0.0) -> Serve:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1000)
+        for piece in pieces:
+            connection.sendall(piece)
+            threading.Event().wait(pause_s)
+
+    return serve
+
+
+def reset_after(data: bytes) -> Serve:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(data)
+        threading.Event().wait(0.05)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    return serve
+
+
+def ask(connection: RedisConnection, deadline: float) -> object:
+    connection.write(PING, deadline)
+    return connection.read(deadline)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = soon()
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_several_commands_are_answered_in_order(redis_server: RedisServer) -> None:
+    connection = RedisConnection(endpoint_of(redis_server), None, soon())
+
+    connection.write(PING + b"*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n" + b"*1\r\n$5\r\nNOSUC\r\n", soon())
+    replies = [connection.read(soon()) for _ in range(3)]
+
+    connection.close()
+    assert replies[:2] == [b"PONG", b"hi"]
+    assert isinstance(replies[2], ErrorReply)
+    assert replies[2].text == "unknown command 'NOSUC'"
+
+
+def test_connection_stays_usable_after_redis_refused_a_command(redis_server: RedisServer) -> None:
+    connection = RedisConnection(endpoint_of(redis_server), None, soon())
+    connection.write(b"*1\r\n$4\r\nEVAL\r\n", soon())
+
+    refusal = connection.read(soon())
+
+    assert isinstance(refusal, ErrorReply)
+    assert ask(connection, soon()) == b"PONG"
+    assert connection.is_reusable()
+    connection.close()
+
+
+def test_missing_script_is_a_reply(redis_server: RedisServer) -> None:
+    connection = RedisConnection(endpoint_of(redis_server), None, soon())
+    connection.write(b"*3\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n0\r\n" % (b"0" * 40), soon())
+
+    reply = connection.read(soon())
+
+    connection.close()
+    assert isinstance(reply, ErrorReply)
+    assert reply.is_missing_script
+
+
+@pytest.mark.parametrize("wait_s", [0.05, 0.3, 0.8])
+def test_silent_server_is_given_up_by_the_deadline(wait_s: float) -> None:
+    with serving(stay_silent) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+        started = time.monotonic()
+
+        with pytest.raises(BackendError, match="did not answer within the time limit") as caught:
+            ask(connection, started + wait_s)
+
+        assert wait_s <= time.monotonic() - started < wait_s + 0.4
+        assert caught.value.cause_name == "TimeoutError"
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"password": "hunter2"}, id="log in"),
+        pytest.param({"username": "me", "password": "hunter2"}, id="log in as a user"),
+        pytest.param({"db": 3}, id="choose a database"),
+        pytest.param({"client_name": "me"}, id="give a name"),
+        pytest.param({"ssl": True}, id="tls"),
+    ],
+)
+def test_server_that_is_silent_while_connecting_is_given_up_by_the_deadline(
+    arguments: dict[str, object],
+) -> None:
+    with serving(stay_silent) as silent:
+        host, port = silent.address.split(":")
+        endpoint = Endpoint({"host": host, "port": int(port), **arguments})
+        started = time.monotonic()
+
+        with pytest.raises(BackendError) as caught:
+            endpoint.connect(started + 0.4)
+
+        assert time.monotonic() - started < 0.8
+        assert "hunter2" not in str(caught.value)
+
+
+def test_address_that_swallows_everything_is_given_up_by_the_deadline() -> None:
+    # A listener whose queue is full drops further attempts, as a firewall would.
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        endpoint = Endpoint({"host": "127.0.0.1", "port": listener.getsockname()[1]})
+        started = time.monotonic()
+
+        with pytest.raises(BackendError):
+            ask(RedisConnection(endpoint, None, started + 0.4), started + 0.4)
+
+        assert time.monotonic() - started < 0.8
+
+
+def test_server_that_drips_bytes_is_given_up_soon_after_the_deadline() -> None:
+    with serving(answer(*[b"x"] * 100, pause_s=0.05)) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+        connection._feed(bytearray(b"$1000\r\n"), 0, 7)
+        started = time.monotonic()
+
+        with pytest.raises(BackendError, match="time limit"):
+            ask(connection, started + 0.3)
+
+        assert time.monotonic() - started < 0.8
+        connection.close()
+
+
+def test_reply_that_began_in_time_is_read_to_its_end() -> None:
+    with serving(answer(b"$4\r\nab", b"cd\r\n", pause_s=0.15)) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+
+        reply = ask(connection, soon(0.2))
+
+        assert reply == b"abcd"
+        connection.close()
+
+
+def test_other_protocol_is_told_by_its_words() -> None:
+    with serving(answer(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+
+        with pytest.raises(BackendError, match="does not speak the Redis protocol"):
+            ask(connection, soon())
+
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"$100\r\nabc"], ids=["before the reply", "in the middle of the reply"]
+)
+def test_reset_connection_is_an_error_at_once(data: bytes) -> None:
+    with serving(reset_after(data)) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+        started = time.monotonic()
+
+        with pytest.raises(BackendError, match="No connection with Redis at") as caught:
+            ask(connection, soon())
+
+        assert time.monotonic() - started < 2
+        assert caught.value.cause_name == "ConnectionError"
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "cause_name"),
+    [
+        pytest.param(b"-LOADING Redis is loading\r\n", "BusyLoadingError", id="loading"),
+        pytest.param(b"-READONLY You can't write\r\n", "ReadOnlyError", id="no longer master"),
+    ],
+)
+def test_server_that_cannot_serve_now_is_an_error(line: bytes, cause_name: str) -> None:
+    with serving(answer(line)) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+
+        with pytest.raises(BackendError, match="cannot serve now") as caught:
+            ask(connection, soon())
+
+        assert caught.value.cause_name == cause_name
+        connection.close()
+
+
+def close_at_once(connection: socket.socket) -> None:
+    connection.close()
+
+
+def test_command_is_sent_again_if_an_idle_connection_turns_out_closed_before_a_byte_left() -> None:
+    with serving(close_at_once, answer(b"+PONG\r\n")) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+        assert connection.is_usable(soon()) or True  # As the pool does; the closing may come just after it.
+        connection._is_unused = True
+        wait_until(lambda: not connection._socket.is_quiet())
+        # The first send after the other side has closed is accepted and answered by a reset.
+        with contextlib.suppress(OSError):
+            connection._send(b"x", soon())
+        wait_until(lambda: _is_reset(connection))
+
+        reply = ask(connection, soon())
+
+        assert reply == b"PONG"
+        connection.close()
+
+
+def _is_reset(connection: RedisConnection) -> bool:
+    try:
+        connection._send(b"", soon())
+        connection._receive(time.monotonic())
+    except OSError:
+        return True
+    return False
+
+
+def test_command_is_not_sent_again_once_something_was_sent() -> None:
+    with serving(answer(b"+PONG\r\n"), answer(b"+SECOND\r\n")) as endpoint:
+        connection = RedisConnection(endpoint, None, soon())
+        assert connection.is_usable(soon())
+        assert ask(connection, soon()) == b"PONG"
+        connection._link.disconnect()
+
+        with pytest.raises(BackendError):
+            ask(connection, soon())
+
+
+def test_idle_connection_is_pinged_after_the_health_check_interval(redis_server: RedisServer) -> None:
+    connection = RedisConnection(endpoint_of(redis_server, health_check_interval=0.001), None, soon())
+    assert connection.is_reusable()
+    wait_until(lambda: time.monotonic() - connection._returned_at > 0.001)
+    redis_server.execute("CONFIG", "RESETSTAT")
+
+    assert connection.is_usable(soon())
+
+    assert b"cmdstat_ping:calls=1," in bytes(str(redis_server.execute("INFO", "commandstats")), "ascii")
+    connection.close()
+
+
+def test_idle_connection_that_does_not_answer_a_ping_is_unusable() -> None:
+    with serving(stay_silent) as silent:
+        host, port = silent.address.split(":")
+        endpoint = Endpoint({"host": host, "port": int(port), "health_check_interval": 0.001})
+        connection = RedisConnection(endpoint, None, soon())
+        assert connection.is_reusable()
+        wait_until(lambda: time.monotonic() - connection._returned_at > 0.001)
+
+        assert not connection.is_usable(soon(0.1))
+
+        connection.close()
+
+
+def test_connection_with_a_reply_left_over_is_not_reusable(redis_server: RedisServer) -> None:
+    connection = RedisConnection(endpoint_of(redis_server), None, soon())
+    connection.write(PING + PING, soon())
+    connection.read(soon())
+    wait_until(lambda: connection._has_data() or not connection._socket.is_quiet())
+
+    assert not (connection.is_reusable() and connection.is_usable(soon()))
+
+    connection.close()
+
+
+def test_connecting_costs_no_needless_round_trips(redis_server: RedisServer) -> None:
+    redis_server.execute("CONFIG", "RESETSTAT")
+
+    connection = RedisConnection(endpoint_of(redis_server), None, soon())
+    ask(connection, soon())
+
+    statistics = str(redis_server.execute("INFO", "commandstats"))
+    connection.close()
+    assert "cmdstat_ping:calls=1," in statistics
+    assert "cmdstat_hello" not in statistics
+    assert "cmdstat_client" not in statistics
+
+
+def test_repr_names_the_address_alone(redis_server: RedisServer) -> None:
+    connection = RedisConnection(endpoint_of(redis_server), None, soon())
+
+    assert repr(connection) == f"<RedisConnection to Redis at 127.0.0.1:{redis_server.port}>"
+    connection.close()
