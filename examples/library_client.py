@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 
 from pysoa.client.client import Client
@@ -96,7 +97,7 @@ def introspect(client: Client) -> None:
     for name in body["action_names"]:
         action = body["actions"][name]
         fields = ", ".join((action["request_schema"] or {}).get("contents", {}))
-        summary = action["documentation"].partition(". ")[0].rstrip(".")
+        summary = textwrap.shorten(action["documentation"], width=75, placeholder=" ...")
         print(f"    {name}({fields}): {summary}")
 
 
