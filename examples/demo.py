@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import types
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import library_client
 from pysoa.test.redis_server import RedisServer
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _running_service(redis: str, folder: pathlib.Path) -> Iterator[None]:
+def _running_service(redis: str, folder: pathlib.Path) -> Generator[None]:
     log_file = folder / "service.log"
     environment = {
         **os.environ,

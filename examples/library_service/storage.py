@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 
@@ -89,7 +89,7 @@ class Library:
             return cursor.rowcount == 1
 
     @contextlib.contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
+    def _connect(self) -> Generator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(self._database, timeout=5)) as connection, connection:
             yield connection
 

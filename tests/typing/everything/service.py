@@ -17,8 +17,9 @@ from pysoa.server.types import EnrichedActionRequest
 class Square(Action):
     """Squares a number."""
 
-    request_schema = fields.Dictionary({"number": fields.Integer()})
-    response_schema = fields.Dictionary({"square": fields.Integer()})
+    # pyright cannot read the constructors of conformity's attrs classes.
+    request_schema = fields.Dictionary({"number": fields.Integer()})  # pyright: ignore[reportCallIssue]
+    response_schema = fields.Dictionary({"square": fields.Integer()})  # pyright: ignore[reportCallIssue]
 
     def validate(self, request: EnrichedActionRequest) -> None:
         """Refuse what is too large."""
