@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
+from pysoa.common._schemas import compile_schema
+
 __all__ = ("ActionSchemas", "schemas_of")
 
 
@@ -43,8 +45,8 @@ def schemas_of(action: Any) -> ActionSchemas:
     schemas = ActionSchemas(
         request_schema,
         response_schema,
-        request_schema or None,
-        response_schema or None,
+        compile_schema(request_schema) if request_schema else None,
+        compile_schema(response_schema) if response_schema else None,
     )
     cls._schemas = schemas
     return schemas

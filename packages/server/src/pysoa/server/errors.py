@@ -44,8 +44,8 @@ class JobError(PySOAServerError):
             set_is_caller_error_to: Who is at fault, written into every error; ``None`` leaves the errors as
                 they are.
         """
-        super().__init__(errors)
         self.errors: list[Error] = _with_fault(errors, set_is_caller_error_to)
+        super().__init__(self.errors)
 
     def __str__(self) -> str:
         return _describe(self.errors)
@@ -62,8 +62,8 @@ class ActionError(PySOAServerError):
             set_is_caller_error_to: Who is at fault, written into every error; ``None`` leaves the errors as
                 they are.
         """
-        super().__init__(errors)
         self.errors: list[Error] = _with_fault(errors, set_is_caller_error_to)
+        super().__init__(self.errors)
 
     def __str__(self) -> str:
         return _describe(self.errors)
