@@ -34,6 +34,8 @@ __all__ = (
 
 COMMAND_LIMIT_S: Final = 5.0
 """Redis gets so many seconds to take a message, or less if the message expires earlier."""
+_SHORTEST_LIMIT_S: Final = 0.25
+"""Even a message that expires at once may take so long to be pushed."""
 BACK_OFF_DIVISOR: Final = 4.0
 _TRANSACTION_FROM_BYTES: Final = 32_768
 """From this size on, leading the data through a script costs Redis more than a transaction does."""
@@ -100,7 +102,8 @@ class Pusher:
 
     def deadline_for(self, outgoing: Outgoing) -> float:
         """Return until when, in ``time.monotonic()`` seconds, Redis may take to accept the message."""
-        return time.monotonic() + min(max(outgoing.expires_at - time.time(), 0.0), COMMAND_LIMIT_S)
+        life_s = outgoing.expires_at - time.time()
+        return time.monotonic() + min(max(life_s, _SHORTEST_LIMIT_S), COMMAND_LIMIT_S)
 
     def push(
         self,

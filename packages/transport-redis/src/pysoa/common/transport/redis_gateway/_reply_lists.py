@@ -247,14 +247,14 @@ class ReplyLists:
     def _covered(self) -> Iterator[Awaited]:
         if len(self._by_list) <= _MAXIMUM_EXCLUSIVE_KEYS_PER_WAIT:
             return iter(self._by_list.values())
-        # Too many for one command. The newest half is always covered, since some caller probably waits for
-        # one of these; the others take turns.
+        # Too many for one command. The oldest are most likely to be answered, since queues are served in
+        # order, and some caller probably waits for one of the newest. The others take turns.
         everybody = list(self._by_list.values())
-        half = _MAXIMUM_EXCLUSIVE_KEYS_PER_WAIT // 2
-        older, newest = everybody[:-half], everybody[-half:]
-        start = self._rotation % len(older)
-        self._rotation = start + half
-        return iter(newest + older[start : start + half])
+        third = _MAXIMUM_EXCLUSIVE_KEYS_PER_WAIT // 3
+        others = everybody[third:-third]
+        start = self._rotation % len(others)
+        self._rotation = start + third
+        return iter(everybody[:third] + everybody[-third:] + others[start : start + third])
 
     def _remove(self, awaited: Awaited) -> bool:
         if self._by_list.pop(awaited.exclusive_list.key, None) is None:
