@@ -16,11 +16,11 @@ from pymetrics.recorders.noop import NonOperationalMetricsRecorder
 from pysoa.common.transport import errors
 from pysoa.common.transport.base import ReceivedMessage, ServerTransport
 from pysoa.server import _run_loop
+from pysoa.server._harakiri import handle_alarm
 from pysoa.server._interrupts import HarakiriInterrupt
 from pysoa.server._process_state import state_of
 from pysoa.server._run_loop import run
 from pysoa.server._signals import ForcedShutdown, handle_shutdown_signal
-from pysoa.server._harakiri import handle_alarm
 
 Round = Callable[["ScriptedServer"], None]
 
@@ -231,7 +231,9 @@ class TestStart:
 
 class TestShutdown:
     @pytest.mark.parametrize(
-        "step", ["teardown", "close caches shutdown=True", "delete heartbeat"], ids=["teardown", "caches", "heartbeat"]
+        "step",
+        ["teardown", "close caches shutdown=True", "delete heartbeat"],
+        ids=["teardown", "caches", "heartbeat"],
     )
     def test_failing_step_does_not_stop_the_ones_after_it(
         self, step: str, caplog: pytest.LogCaptureFixture
@@ -407,7 +409,9 @@ class TestBackOffSleep:
 
 
 class TestSignals:
-    def test_first_signal_interrupts_the_wait_of_the_transport(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_first_signal_interrupts_the_wait_of_the_transport(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         server = ScriptedServer(lambda _: signal.raise_signal(signal.SIGTERM), _succeed)
 
         run(server)
@@ -596,7 +600,9 @@ class TestHarakiri:
         assert len(server.rounds) == 1
         assert state_of(server).exit_code == 1
 
-    def test_hanging_wait_ends_the_worker_in_order_with_code_1(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_hanging_wait_ends_the_worker_in_order_with_code_1(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         server = ScriptedServer(lambda _: signal.raise_signal(signal.SIGALRM), _succeed)
 
         run(server)

@@ -10,12 +10,14 @@ import threading
 import traceback
 from collections.abc import Generator, Iterable
 
+from pysoa.server._file_state import FileState
 from pysoa.server._parent_death import ParentDeath
 
 __all__ = (
     "PIPE_VARIABLE",
     "RUN_MAIN_VARIABLE",
     "ModuleReporter",
+    "clean_files",
     "is_reloaded_process",
     "keep_reporting_modules",
     "report_modules_of",
@@ -33,7 +35,7 @@ def is_reloaded_process() -> bool:
 
 
 class ModuleReporter:
-    """Finds the files of loaded modules, and writes the names of new ones to the watching process."""
+    """Finds the files of loaded modules, and writes the states of new ones to the watching process."""
 
     def __init__(self, prefixes: re.Pattern[str] | None) -> None:
         """Choose modules.
@@ -66,18 +68,24 @@ class ModuleReporter:
         return self._prefixes is None or self._prefixes.match(module_name) is not None
 
     def report(self, more_names: Iterable[str] = ()) -> None:
-        """Write the names that the watching process does not know yet, as far as it takes them now."""
+        """Write what the watching process does not know yet, as far as it takes it now.
+
+        It is told the state in which this process has found a file, so that a change between that and the
+        watching is not lost.
+        """
         pipe = _pipe()
         if pipe is None:
             return
         with self._lock:
             for name in {*self.file_names(), *more_names} - self._reported:
-                try:
-                    os.write(pipe, os.fsencode(name) + b"\0")
-                except BlockingIOError:
-                    return  # it is busy; the next report tells the rest
-                except OSError:
-                    return  # it is gone, and so are we soon
+                state = FileState.of(_source_of(name))
+                if state is not None:
+                    try:
+                        os.write(pipe, state.to_bytes() + b"\0")
+                    except BlockingIOError:
+                        return  # it is busy; the next report tells the rest
+                    except OSError:
+                        return  # it is gone, and so are we soon
                 self._reported.add(name)
 
 
@@ -132,3 +140,14 @@ def _files_of(error: BaseException) -> set[str]:
             names.add(seen.filename)
         seen = seen.__cause__ or seen.__context__
     return {name for name in names if not name.startswith("<")}
+
+
+def clean_files(names: Iterable[str | None]) -> list[str]:
+    """Return the source files, as far as they exist, for the names of source or compiled files."""
+    sources = (_source_of(name) for name in names if name)
+    return [source for source in sources if FileState.of(source) is not None]
+
+
+def _source_of(name: str) -> str:
+    """Return the source file of a compiled one."""
+    return re.sub(r"(\.py[co]|\$py\.class)$", ".py", name)

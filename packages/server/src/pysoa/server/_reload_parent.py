@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from pysoa.server._file_state import FileState
 from pysoa.server._reload_child import PIPE_VARIABLE, RUN_MAIN_VARIABLE
 
 __all__ = ("NEED_RELOAD_EXIT_CODE", "FileWatch", "ServiceProcess", "exit_like")
@@ -28,7 +29,7 @@ _FINAL_EXIT_CODES = frozenset({0, 2, 99})
 class FileWatch(Protocol):
     """What the reloader offers the watching process."""
 
-    def watch_files(self, file_names: Iterable[str] = ()) -> None: ...
+    def watch_files(self, states: Iterable[FileState] = ()) -> None: ...
     def code_changed(self, timeout_in_seconds: float = 1.0) -> bool: ...
     def stop_watching(self) -> None: ...
 
@@ -41,7 +42,7 @@ class ServiceProcess:
         self._watch = watch
         self._child: subprocess.Popen[bytes] | None = None
         self._reader = -1
-        self._unfinished_name = b""
+        self._unfinished = b""
         self._signalled_at: float | None = None
 
     def run_until_it_ends(self) -> int:
@@ -79,7 +80,7 @@ class ServiceProcess:
                     _say("File change detected; reloading server process")
                     self._end(child)
                     return None if self._signalled_at is None else child.returncode
-            self._read_names()
+            self._read_report()
         finally:
             os.close(self._reader)
         if self._signalled_at is not None or exit_code in _FINAL_EXIT_CODES:
@@ -92,7 +93,7 @@ class ServiceProcess:
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(writer, False)
-        self._unfinished_name = b""
+        self._unfinished = b""
         environment = {**os.environ, RUN_MAIN_VARIABLE: "true", PIPE_VARIABLE: str(writer)}
         try:
             return subprocess.Popen(self._command, env=environment, pass_fds=[writer])
@@ -100,20 +101,20 @@ class ServiceProcess:
             os.close(writer)
 
     def _has_changed(self) -> bool:
-        self._read_names()
+        self._read_report()
         return self._watch.code_changed(_WAIT_IN_SECONDS)
 
-    def _read_names(self) -> None:
+    def _read_report(self) -> None:
         """Take from the pipe which files the service consists of."""
-        names: list[str] = []
+        states: list[FileState] = []
         try:
             while data := os.read(self._reader, 65536):
-                *complete, self._unfinished_name = (self._unfinished_name + data).split(b"\0")
-                names.extend(os.fsdecode(name) for name in complete)
+                *complete, self._unfinished = (self._unfinished + data).split(b"\0")
+                states.extend(FileState.from_bytes(state) for state in complete)
         except BlockingIOError:
             pass
-        if names:
-            self._watch.watch_files(names)
+        if states:
+            self._watch.watch_files(states)
 
     def _end(self, child: subprocess.Popen[bytes]) -> None:
         """Stop the process: politely, then with a second signal, which forces it, then for good."""

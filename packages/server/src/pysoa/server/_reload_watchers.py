@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from pysoa.server._file_state import FileState
+
 __all__ = ("PollingWatcher", "Watcher", "WatchfilesWatcher", "has_watchfiles")
 
 _logger = logging.getLogger(__name__)
@@ -20,8 +22,8 @@ _DEBOUNCE_IN_MILLISECONDS = 50
 class Watcher(Protocol):
     """Notices that watched files have changed."""
 
-    def add(self, file_names: Iterable[str]) -> None:
-        """Watch these files too, from their present state on."""
+    def add(self, states: Iterable[FileState]) -> None:
+        """Watch these files too, from the given states on."""
         ...
 
     def wait_for_change(self, timeout_in_seconds: float) -> bool:
@@ -39,19 +41,18 @@ def has_watchfiles() -> bool:
 
 
 class _Snapshot:
-    """The states of files, as far as a change of content would show in them."""
+    """The states of files when they were last read by the service, or last seen to have changed."""
 
     def __init__(self) -> None:
-        self._states: dict[str, tuple[int, int] | None] = {}
+        self._states: dict[str, FileState] = {}
 
     @property
     def folders(self) -> set[str]:
         return {str(Path(name).parent) for name in self._states}
 
-    def add(self, file_names: Iterable[str]) -> None:
-        for name in file_names:
-            if name not in self._states:
-                self._states[name] = _state_of(name)
+    def add(self, states: Iterable[FileState]) -> None:
+        for state in states:
+            self._states[state.name] = state
 
     def take_changes(self) -> bool:
         """Note the present states, and tell whether any is another than before.
@@ -60,7 +61,7 @@ class _Snapshot:
         """
         changed = False
         for name, before in self._states.items():
-            now = _state_of(name)
+            now = FileState.of(name)
             if now is not None and now != before:
                 self._states[name] = now
                 changed = True
@@ -75,9 +76,9 @@ class PollingWatcher:
         self._snapshot = snapshot or _Snapshot()
         self._next_look_at = 0.0
 
-    def add(self, file_names: Iterable[str]) -> None:
+    def add(self, states: Iterable[FileState]) -> None:
         """Watch these files too."""
-        self._snapshot.add(file_names)
+        self._snapshot.add(states)
 
     def wait_for_change(self, timeout_in_seconds: float) -> bool:
         """Sleep until the next look is due or the time is up."""
@@ -105,12 +106,9 @@ class WatchfilesWatcher:
         self._changes: Generator[Any, None, None] | None = None
         self._instead: PollingWatcher | None = None
 
-    def add(self, file_names: Iterable[str]) -> None:
+    def add(self, states: Iterable[FileState]) -> None:
         """Watch these files too."""
-        names = list(file_names)
-        self._snapshot.add(names)
-        if self._instead is not None:
-            self._instead.add(names)
+        self._snapshot.add(states)
         if not self._snapshot.folders <= self._folders:
             self.close()  # it is opened again, with the new folders, by the next wait
 
@@ -158,11 +156,3 @@ class WatchfilesWatcher:
             raise_interrupt=False,
             recursive=False,
         )
-
-
-def _state_of(name: str) -> tuple[int, int] | None:
-    try:
-        status = Path(name).stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size

@@ -15,7 +15,7 @@ from pysoa.server._process_state import RunningServer, state_of
 __all__ = ("Watchdog",)
 
 _INTERVAL_IN_SECONDS = 1.0
-_SLACK_IN_SECONDS = 3.0
+_SLACK_IN_SECONDS = 2.0
 _FREEZE_CHECKS_IN_GRACE = 4
 
 
@@ -36,12 +36,14 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._timeout: int = server.settings["harakiri"]["timeout"]
         self._grace: int = server.settings["harakiri"]["shutdown_grace"]
+        self._next_freeze_check_at = 0.0
         self._touches_heartbeat = bool(server.settings.get("heartbeat_during_jobs"))
 
     def start(self) -> None:
         """Start the thread, if there is anything to watch."""
         if not self._timeout and not self._touches_heartbeat:
             return
+        self._keep_watching_for_freezes()
         self._thread = threading.Thread(target=self._run, name="pysoa-watchdog", daemon=True)
         self._thread.start()
 
@@ -59,12 +61,9 @@ class Watchdog:
         return self._timeout > 0 and self._state.owns_process
 
     def _run(self) -> None:
-        until_freeze_check = 0.0
         while not self._stopped.wait(_INTERVAL_IN_SECONDS):
+            self._keep_watching_for_freezes()
             now = time.monotonic()
-            if self._watches_freezes and now >= until_freeze_check:
-                exit_after(self._timeout + self._grace + _SLACK_IN_SECONDS)
-                until_freeze_check = now + self._grace / _FREEZE_CHECKS_IN_GRACE
             deadline = self._state.deadline
             if deadline is not None and now > deadline + self._allowance():
                 exit_now(self._server)
@@ -74,6 +73,12 @@ class Watchdog:
                 and self._is_in_time(deadline, now)
             ):
                 self._server._update_heartbeat_file()
+
+    def _keep_watching_for_freezes(self) -> None:
+        now = time.monotonic()
+        if self._watches_freezes and now >= self._next_freeze_check_at:
+            exit_after(self._timeout + self._grace + _SLACK_IN_SECONDS)
+            self._next_freeze_check_at = now + self._grace / _FREEZE_CHECKS_IN_GRACE
 
     def _allowance(self) -> float:
         """How late harakiri may act: the first alarm leaves the grace period to the second."""

@@ -19,7 +19,9 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pysoa.server._file_state import FileState
 from pysoa.server._reload_child import ModuleReporter, report_modules_of
+from pysoa.server._reload_child import clean_files as _clean_files
 from pysoa.server._reload_child import is_reloaded_process as is_reloaded_process
 from pysoa.server._reload_parent import NEED_RELOAD_EXIT_CODE as NEED_RELOAD_EXIT_CODE
 from pysoa.server._reload_parent import ServiceProcess, exit_like
@@ -112,20 +114,20 @@ class AbstractReloader(abc.ABC):
         return process.run_until_it_ends()
 
     def get_watch_file_names(self, only_new: bool = False) -> list[str]:
-        """Return the files of the modules that this process has loaded and that are to be watched.
+        """Return the source files of the modules that this process has loaded and that are to be watched.
 
         Args:
             only_new: Leave out those that an earlier call has returned.
         """
-        return self._reporter.file_names(only_new=only_new)
+        return _clean_files(self._reporter.file_names(only_new=only_new))
 
     def code_changed(self, timeout_in_seconds: float = 1.0) -> bool:
         """Wait until a watched file has changed, at most for the given time, and tell whether one has."""
         return self._get_watcher().wait_for_change(timeout_in_seconds)
 
-    def watch_files(self, file_names: Iterable[str] = ()) -> None:
-        """Watch these files from now on, besides those watched already."""
-        self._get_watcher().add(_clean_files(file_names))
+    def watch_files(self, states: Iterable[FileState] = ()) -> None:
+        """Watch these files from the given states on, besides those watched already."""
+        self._get_watcher().add(states)
 
     def stop_watching(self) -> None:
         """Watch nothing any more."""
@@ -164,18 +166,6 @@ def service_command(main_module_name: str | None) -> list[str]:
     if main_module_name is not None:
         return [*wrapper, "-m", main_module_name, *sys.argv[1:]]
     return [*wrapper, *sys.argv]
-
-
-def _clean_files(file_names: Iterable[str | None]) -> list[str]:
-    """Return the source files, as far as they exist, for the names of source or compiled files."""
-    sources: list[str] = []
-    for name in file_names:
-        if not name:
-            continue
-        source = re.sub(r"(\.py[co]|\$py\.class)$", ".py", name)
-        if os.path.exists(source):  # noqa: PTH110 - thousands of names: pathlib takes several times as long
-            sources.append(source)
-    return sources
 
 
 def _compile_prefixes(watch_modules: Sequence[str] | None) -> re.Pattern[str] | None:

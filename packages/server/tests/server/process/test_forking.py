@@ -77,7 +77,8 @@ class TestStart:
 
         assert len(process.children()) == 5
         assert (
-            "WARNING: Number of requested process forks (6) is greater than five times the number of CPU cores "
+            "WARNING: Number of requested process forks (6) is greater than five times the number of CPU "
+            "cores "
             "available (1 cores). Capping number of forks at 5."
         ) in process.output
         assert process.stop() == 0
@@ -140,7 +141,8 @@ class TestRespawn:
         assert process.output.count("Re-spawning failed server process #1") == 3
         for number in (1, 2):
             assert (
-                f"Server process #{number} has crashed too many times (3) in the last 15 seconds; not respawning."
+                f"Server process #{number} has crashed too many times (3) in the last 15 seconds; not "
+                f"respawning."
             ) in process.output
 
     def test_worker_that_gives_up_leaves_the_others_at_work(self, service: Service) -> None:

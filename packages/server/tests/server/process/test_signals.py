@@ -128,7 +128,8 @@ def test_failing_teardown_does_not_leave_the_process_hanging(service: Service) -
 def test_signals_while_the_process_ends_do_not_change_its_exit_code(service: Service) -> None:
     process = service.start_and_wait(
         environment={
-            "TEST_IN_SETUP": "import atexit; atexit.register(lambda: (print('bye', flush=True), time.sleep(1)))"
+            "TEST_IN_SETUP": "import atexit; atexit.register(lambda: (print('bye', flush=True), "
+            "time.sleep(1)))"
         }
     )
     process.terminate()
