@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from pysoa.utils import dict_to_hashable
 
 _PROGRAM = "from pysoa.utils import get_python_interpreter_arguments as get\nprint(*get(), sep='\\n')\n"

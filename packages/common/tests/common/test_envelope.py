@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from pysoa.common._envelope import (
     client_version_of,
     job_request_to_dict,
@@ -174,7 +175,7 @@ def test_newer_and_sparse_responses_are_read(body: Any, response: JobResponse) -
         pytest.param({"errors": [5]}, "errors.0 is of type int, not dict", id="error"),
         pytest.param({"errors": [{"code": "C"}]}, "errors.0.message is missing", id="message"),
         pytest.param({"actions": {"a": 1}}, "actions is of type dict, not list", id="actions"),
-        pytest.param({"actions": [{}, 1]}, "actions.0.action is missing", id="action"),
+        pytest.param({"actions": [{"body": 1}, 1]}, "actions.0.action is missing", id="action"),
         pytest.param({"actions": ["secret"]}, "actions.0 is of type str, not dict", id="text"),
         pytest.param(
             {"actions": [{"action": "a", "errors": "secret"}]},

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from pymetrics.instruments import TimerResolution
-from pymetrics.recorders.default import DefaultMetricsRecorder
+from pymetrics.recorders import default
 from pymetrics.recorders.noop import noop_metrics
+
 from pysoa.common._metrics import Instruments, is_noop
 
 
 def _recorder() -> Any:
-    return DefaultMetricsRecorder(prefix=None)
+    return cast("Any", default).DefaultMetricsRecorder(prefix=None)
 
 
 def _recorded(recorder: Any) -> dict[str, list[Any]]:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import collections
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pysoa.common._plain import attrs_fields, copy_plain, to_plain
 
 
@@ -16,8 +16,12 @@ class _Tag:
     values: object = None
 
 
-_Pair = collections.namedtuple("_Pair", "a b")
+class _Pair(NamedTuple):
+    a: int
+    b: object
 
+
+_PLAIN_TAG = {"name": "b", "values": None}
 _plain = st.recursive(
     st.none() | st.integers() | st.text(),
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
@@ -33,7 +37,9 @@ _plain = st.recursive(
         pytest.param({"a": {1}}, {"a": [1]}, id="set"),
         pytest.param([frozenset({1})], [[1]], id="frozenset"),
         pytest.param(_Pair(1, {2}), [1, [2]], id="namedtuple"),
-        pytest.param(_Tag("a", (_Tag("b"),)), {"name": "a", "values": [{"name": "b", "values": None}]}, id="attrs"),
+        pytest.param(
+            _Tag("a", (_Tag("b"),)), {"name": "a", "values": [{"name": "b", "values": None}]}, id="attrs"
+        ),
         pytest.param({1: (1,), (1, 2): 2}, {1: [1], (1, 2): 2}, id="keys stay"),
         pytest.param({"a": [{"b": [1, {"c": (2,)}]}]}, {"a": [{"b": [1, {"c": [2]}]}]}, id="deep"),
     ],
@@ -74,5 +80,6 @@ def test_fields_are_in_the_order_of_the_class() -> None:
     fields = attrs_fields(_Tag("a", 5))
 
     assert fields == {"name": "a", "values": 5}
+    assert fields is not None
     assert list(fields) == ["name", "values"]
     assert attrs_fields({"name": "a"}) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from conformity import fields
 from conformity.settings import Settings
 from pymetrics.recorders.noop import noop_metrics
+
 from pysoa.common._conformity import accepts_kwargs, class_configuration, dictionary
 from pysoa.common.errors import PySOAError
 from pysoa.common.settings import SOASettings
@@ -63,7 +65,7 @@ def test_settings_can_be_made_from_settings() -> None:
 
 def test_mappings_are_merged_over_the_defaults_key_by_key() -> None:
     class MySettings(SOASettings):
-        defaults = {"transport": {"path": _PATH}}  # noqa: RUF012 - the published way
+        defaults = {"transport": {"path": _PATH}}
 
     settings = MySettings({"transport": {"kwargs": {"size": 5}}})
 
@@ -72,8 +74,8 @@ def test_mappings_are_merged_over_the_defaults_key_by_key() -> None:
 
 def test_subclasses_add_to_schema_and_defaults() -> None:
     class MySettings(SOASettings):
-        schema = {"extra": fields.Integer()}  # noqa: RUF012 - the published way
-        defaults = {"extra": 5}  # noqa: RUF012 - the published way
+        schema = {"extra": fields.Integer()}
+        defaults = {"extra": 5}
 
     assert set(MySettings.schema) == {"transport", "middleware", "metrics", "extra"}
     assert MySettings({"transport": {"path": _PATH}})["extra"] == 5
@@ -153,9 +155,7 @@ def test_class_of_a_distribution_that_is_not_installed_names_what_to_install(
 
 def test_default_class_that_is_not_installed_names_what_to_install() -> None:
     class MySettings(SOASettings):
-        defaults = {  # noqa: RUF012 - the published way
-            "transport": {"path": "pysoa.common.transport.redis_gateway.missing:Transport"}
-        }
+        defaults = {"transport": {"path": "pysoa.common.transport.redis_gateway.missing:Transport"}}
 
     text = _error_of({"transport": {"kwargs": {"backend_type": "redis.standard"}}}, MySettings)
 
@@ -180,12 +180,8 @@ def test_default_class_that_is_not_installed_names_what_to_install() -> None:
             "it is not a valid import path. Write it as 'package.module:ClassName'.",
             id="no separator",
         ),
-        pytest.param(
-            None, "it is not a string. Write it as 'package.module:ClassName'.", id="None"
-        ),
-        pytest.param(
-            ["a"], "it is not a string. Write it as 'package.module:ClassName'.", id="list"
-        ),
+        pytest.param(None, "it is not a string. Write it as 'package.module:ClassName'.", id="None"),
+        pytest.param(["a"], "it is not a string. Write it as 'package.module:ClassName'.", id="list"),
     ],
 )
 def test_wrong_class_path_names_path_place_and_remedy(path: Any, text: str) -> None:
@@ -198,7 +194,7 @@ def test_module_that_fails_to_import_is_named_with_its_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "module_that_fails.py").write_text("raise RuntimeError('no database')")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
     text = _error_of({"transport": {"path": "module_that_fails:Transport"}})
 

