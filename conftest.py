@@ -15,8 +15,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where a full redis-server is promised, turn a skip for want of one into a failure.
 
-    A redis-server without TLS or older than 7 makes some tests skip, with a reason that mentions redis-server.
-    ``PYSOA_REQUIRE_FULL_REDIS=1`` is the promise; CI makes it, so that such a skip never hides a gap.
+    A redis-server without TLS or older than 7 makes some tests skip, with a reason that mentions
+    redis-server. ``PYSOA_REQUIRE_FULL_REDIS=1`` is the promise; CI makes it, so that no skip hides a gap.
     """
     report = yield
     if (
