@@ -101,6 +101,21 @@ def test_messages_are_made_plain_for_serializers_that_know_nothing_of_sets_and_a
     assert blob == b"{'a': [1, [2]], 'b': {'name': 'c'}}"
 
 
+@pytest.mark.parametrize("base", [JSONSerializer, MsgpackSerializer])
+def test_extension_of_a_shipped_serializer_has_the_last_word_on_messages(base: type[Serializer]) -> None:
+    def dict_to_blob(self: Serializer, message_dict: dict[Any, Any]) -> bytes:
+        return base.dict_to_blob(self, {**message_dict, "seen": True})
+
+    def fill(body: dict[str, Any]) -> None:
+        body.update(mime_type=f"application/x-test-{base.__name__}", dict_to_blob=dict_to_blob)
+
+    extension: Any = types.new_class(f"Extended{base.__name__}", (base,), {}, fill)
+
+    blob = extension().message_to_blob({"a": (1, {2})})
+
+    assert extension().blob_to_dict(blob) == {"a": [1, [2]], "seen": True}
+
+
 def test_message_that_contains_itself_is_an_invalid_field_for_every_serializer() -> None:
     message: dict[str, Any] = {}
     message["self"] = message

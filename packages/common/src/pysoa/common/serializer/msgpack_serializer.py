@@ -52,18 +52,13 @@ class MsgpackSerializer(Serializer):
 
     mime_type = "application/msgpack"
 
-    def __init__(self) -> None:
-        # Encoders that no call is using. list.append and list.pop are atomic, so that no lock is needed.
-        self._strict_encoders: list[_Encoder] = []
-        self._message_encoders: list[_Encoder] = []
-
     def dict_to_blob(self, message_dict: dict[Any, Any]) -> bytes:
         """Serialize a message; see :meth:`Serializer.dict_to_blob`."""
-        return _encode(message_dict, self._strict_encoders, _Encoder)
+        return _encode(message_dict, _idle_encoders, _Encoder)
 
     def message_to_blob(self, message: dict[Any, Any]) -> bytes:
         """Serialize a message with attrs instances and sets; see :meth:`Serializer.message_to_blob`."""
-        return _encode(message, self._message_encoders, _MessageEncoder)
+        return _encode(message, _idle_message_encoders, _MessageEncoder)
 
     def blob_to_dict(self, blob: bytes) -> dict[Any, Any]:
         """Deserialize a message; see :meth:`Serializer.blob_to_dict`."""
@@ -136,6 +131,11 @@ class _MessageEncoder(_Encoder):
         if is_array(value):
             return self._array(value)
         return super()._convert(value)
+
+
+# Encoders that no call is using. list.append and list.pop are atomic, so that no lock is needed.
+_idle_encoders: list[_Encoder] = []
+_idle_message_encoders: list[_Encoder] = []
 
 
 def _encode(message: dict[Any, Any], idle_encoders: list[_Encoder], new_encoder: type[_Encoder]) -> bytes:
