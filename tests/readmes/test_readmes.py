@@ -21,10 +21,8 @@ def test_the_repositorys_example_runs(tmp_path: pathlib.Path) -> None:
     assert run(tmp_path, "README.md") == "{'square': 49}\n"
 
 
-def test_the_example_of_common_runs(tmp_path: pathlib.Path) -> None:
-    output = run(tmp_path, "packages/common/README.md")
-
-    assert "'due': datetime.date(2030, 1, 31), 'price': Decimal('9.90')" in output
+def test_the_example_of_common_runs_and_its_assertions_hold(tmp_path: pathlib.Path) -> None:
+    run(tmp_path, "packages/common/README.md")
 
 
 def test_the_examples_of_client_and_server_work_together(
