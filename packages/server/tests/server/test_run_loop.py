@@ -353,7 +353,7 @@ class TestTransportTrouble:
             raise errors.MessageReceiveError("down")
 
         monkeypatch.setattr(time, "monotonic", lambda: now[0])
-        server = ScriptedServer(*[fail] * 9, settings={"transport_outage_limit_in_seconds": 10})
+        server = ScriptedServer(*[fail] * 9, settings={"maximum_transport_outage_in_seconds": 10})
 
         run(server)
 

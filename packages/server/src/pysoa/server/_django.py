@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import importlib
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from types import ModuleType
 from typing import Any, cast
 
@@ -60,12 +61,27 @@ def set_up() -> None:
             f"{_SETTINGS_VARIABLE} the dotted path of a module that can be imported from here."
         ) from error
     replaced = _merge_logging(module)
-    django.setup()
+    with _own_loggers_kept():
+        django.setup()
     if replaced:
         logging.getLogger().warning(
             "The Django setting LOGGING is not used: SOA_SERVER_SETTINGS has `logging`, which replaces it. "
             "Remove one of the two."
         )
+
+
+@contextlib.contextmanager
+def _own_loggers_kept() -> Generator[None]:
+    """Keep the loggers of PySOA enabled.
+
+    ``LOGGING`` disables all loggers that exist when it is applied, unless it says otherwise. Those of service
+    code come later; ours exist because it is us who apply it.
+    """
+    names = [name for name in logging.root.manager.loggerDict if name == "pysoa" or name.startswith("pysoa.")]
+    enabled = [name for name in names if not logging.getLogger(name).disabled]
+    yield
+    for name in enabled:
+        logging.getLogger(name).disabled = False
 
 
 def close_caches(for_shutdown: bool) -> None:

@@ -136,11 +136,11 @@ class _Run:
     def _handle_transport_trouble(self, error: Exception) -> None:
         self._unexpected_since = None
         lasts, self._outage_since = _since(self._outage_since)
-        limit: int | None = self._server.settings.get("transport_outage_limit_in_seconds")
+        limit: int | None = self._server.settings.get("maximum_transport_outage_in_seconds")
         if limit is not None and lasts >= limit:
             self._logger.error(
                 "Too many errors receiving message from transport; shutting down! It has not worked for %.0f "
-                "seconds, and the setting transport_outage_limit_in_seconds allows %s. %s: %s",
+                "seconds, and the setting maximum_transport_outage_in_seconds allows %s. %s: %s",
                 lasts,
                 limit,
                 type(error).__name__,

@@ -25,6 +25,7 @@ from pysoa.server._interrupts import HarakiriInterrupt
 from pysoa.server._metrics_settings import with_forked_process_id
 from pysoa.server._serving import handle_next_request
 from pysoa.server._signals import handle_shutdown_signal
+from pysoa.server.coroutine import CoroutineMiddleware
 from pysoa.server.errors import ActionError, JobError
 from pysoa.server.internal.event_loop import AsyncEventLoopThread
 from pysoa.server.internal.types import RequestSwitchSet
@@ -111,8 +112,17 @@ class Server:
         )
         self._get_to_know_transport()
 
+        coroutine_middleware: list[CoroutineMiddleware] = [
+            item["object"](**item.get("kwargs", {})) for item in settings["coroutine_middleware"]
+        ]
+        if self.use_django:
+            from pysoa.server.django.coroutine import DjangoCoroutineMiddleware
+
+            # A weak reference, since what ends the thread is that nobody refers to the server.
+            close_connections = weakref.WeakMethod(self._close_old_django_connections)
+            coroutine_middleware.insert(0, DjangoCoroutineMiddleware(close_connections))
         self._async_event_loop_thread = AsyncEventLoopThread(
-            [item["object"](**item.get("kwargs", {})) for item in settings["coroutine_middleware"]],
+            coroutine_middleware,
             shutdown_grace_in_seconds=settings["harakiri"]["shutdown_grace"],
         )
         weakref.finalize(self, self._async_event_loop_thread.stop_soon).atexit = False

@@ -6,7 +6,6 @@ of an entry of Django's ``CACHES``.
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from django.core.cache.backends.locmem import LocMemCache  # type: ignore[import-untyped]  # Django brings no types
@@ -43,7 +42,7 @@ class PySOARequestScopedMemoryCache(LocMemCache):  # type: ignore[misc]  # the b
             params: The other settings of the cache.
         """
         super().__init__(f"pysoa.request:{name}", params)
-        _request_scoped.add(self)
+        _request_scoped.setdefault(name, self)
 
     def close(self, **_kwargs: Any) -> None:
         """Remove all entries. The server calls this at the end of each request."""
@@ -70,12 +69,13 @@ class PySOAProcessScopedMemoryCache(LocMemCache):  # type: ignore[misc]  # the b
         """Keep all entries."""
 
 
-_request_scoped: weakref.WeakSet[PySOARequestScopedMemoryCache] = weakref.WeakSet()
+# One cache for each storage. Django has one for each thread, and drops it with the thread.
+_request_scoped: dict[str, PySOARequestScopedMemoryCache] = {}
 
 
 def close_request_scoped_caches() -> None:
     """Empty the request-scoped caches of all threads; Django itself only knows those of the calling one."""
-    for cache in list(_request_scoped):
+    for cache in list(_request_scoped.values()):
         cache.close()
 
 

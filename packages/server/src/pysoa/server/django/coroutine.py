@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 
 from pysoa.server.coroutine import CoroutineMiddleware, MiddlewareCoroutine
-from pysoa.server.django.database import django_close_old_database_connections
 
 __all__ = ("DjangoCoroutineMiddleware",)
 
@@ -20,7 +19,14 @@ class DjangoCoroutineMiddleware(CoroutineMiddleware):
     their work in a thread of their own, whose connections the end of a request does not reach.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, close_connections: Callable[[], Callable[[], None] | None]) -> None:
+        """Construct the middleware.
+
+        Args:
+            close_connections: A (weak) reference to the method that closes the old connections of the thread
+                in which it is called; called itself, it returns that method, or ``None`` if it is gone.
+        """
+        self._close_connections = close_connections
         self._running = 0
 
     def coroutine(self, coroutine: MiddlewareCoroutine) -> MiddlewareCoroutine:
@@ -32,8 +38,9 @@ class DjangoCoroutineMiddleware(CoroutineMiddleware):
                 return await coroutine
             finally:
                 self._running -= 1
-                if not self._running:
-                    await sync_to_async(django_close_old_database_connections, thread_sensitive=True)()
+                close = self._close_connections()
+                if close is not None and not self._running:
+                    await sync_to_async(close, thread_sensitive=True)()
 
         wrapper: Coroutine[Any, Any, Any] = close_connections_afterwards()
         return cast(MiddlewareCoroutine, wrapper)  # a coroutine with the same result
