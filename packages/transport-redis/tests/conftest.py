@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 from pymetrics.instruments import Counter, Gauge, Histogram, Metric, Timer, TimerResolution
 from pymetrics.recorders.base import MetricsRecorder
 from pymetrics.recorders.noop import noop_metrics
 
+from pysoa.common.serializer.errors import SerializationError
+from pysoa.common.transport.errors import PySOATransportError
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from pysoa.common.transport.redis_gateway.server import RedisServerTransport
 from pysoa.test.redis_server import RedisServer
+
+_Instrument = TypeVar("_Instrument", bound=Metric)
 
 
 class RecordingMetrics(MetricsRecorder):
@@ -21,7 +26,7 @@ class RecordingMetrics(MetricsRecorder):
     def __init__(self) -> None:
         self.instruments: list[Metric] = []
 
-    def _kept(self, instrument: Any) -> Any:
+    def _kept(self, instrument: _Instrument) -> _Instrument:
         self.instruments.append(instrument)
         return instrument
 
@@ -93,10 +98,17 @@ def new_client(settings: dict[str, Any]) -> Callable[..., RedisClientTransport]:
 
 
 @pytest.fixture
-def new_server(settings: dict[str, Any]) -> Callable[..., RedisServerTransport]:
+def new_server(settings: dict[str, Any]) -> Iterator[Callable[..., RedisServerTransport]]:
     """Makes server transports of the service ``example``; takes settings, and ``metrics``."""
+    made: list[RedisServerTransport] = []
 
     def new(*, metrics: MetricsRecorder = noop_metrics, **more: Any) -> RedisServerTransport:
-        return RedisServerTransport("example", metrics, 1, **{**settings, **more})
+        made.append(RedisServerTransport("example", metrics, 1, **{**settings, **more}))
+        return made[-1]
 
-    return new
+    yield new
+    for transport in made:
+        # A wait that is still going on would take the requests of the next test.
+        transport.interrupt()
+        with contextlib.suppress(PySOATransportError, SerializationError):
+            transport.receive_request_message()

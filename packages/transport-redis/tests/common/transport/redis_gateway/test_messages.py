@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pysoa.common.serializer.msgpack_serializer import MsgpackSerializer
+from pysoa.common.transport.errors import InvalidMessageError, MessageTooLarge
+from pysoa.common.transport.redis_gateway._messages import (
+    Envelope,
+    build_envelope,
+    checked_request_id,
+    frame_message,
+    open_envelope,
+)
+from pysoa.common.transport.redis_gateway.constants import ProtocolVersion
+
+V2, V3 = ProtocolVersion.VERSION_2, ProtocolVersion.VERSION_3
+SERIALIZER = MsgpackSerializer()
+
+metas = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=3), max_size=5)
+
+
+@given(metas, st.integers(), st.floats(allow_nan=False))
+def test_opening_undoes_building(meta: dict[str, Any], request_id: int, expires_at: float) -> None:
+    built = build_envelope(request_id, meta, {"a": 1}, expires_at)
+
+    opened = open_envelope(built, SERIALIZER, V3, "example")
+
+    live = {"serializer": SERIALIZER, "protocol_version": V3}
+    assert opened == Envelope(request_id, {**meta, "__expiry__": expires_at, **live}, {"a": 1})
+
+
+def test_live_objects_stay_behind_and_nothing_is_changed() -> None:
+    meta = {"a": 1, "__expiry__": 5, "serializer": SERIALIZER, "b": 2, "protocol_version": V3}
+    before = dict(meta)
+
+    built = build_envelope(1, meta, {}, 7.0)
+
+    assert list(built["meta"].items()) == [("a", 1), ("__expiry__", 7.0), ("b", 2)]
+    assert list(built) == ["request_id", "meta", "body"]
+    assert meta == before
+
+
+def test_missing_meta_is_empty_and_missing_body_is_none() -> None:
+    opened = open_envelope({"request_id": 1}, SERIALIZER, V3, "example")
+
+    assert opened == Envelope(1, {"serializer": SERIALIZER, "protocol_version": V3}, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ([1], "it is of type list, not a map"),
+        (None, "it is of type NoneType, not a map"),
+        ({"meta": None}, "its meta is of type NoneType, not a map"),
+        ({"meta": [1]}, "its meta is of type list, not a map"),
+    ],
+)
+def test_what_is_no_envelope_is_invalid(message: object, text: str) -> None:
+    with pytest.raises(InvalidMessageError) as caught:
+        open_envelope(message, SERIALIZER, V3, "example")
+
+    assert str(caught.value) == f"Invalid message for service example: {text}"
+
+
+@pytest.mark.parametrize("request_id", [0, 5, -1, "", "abc"])
+def test_numbers_and_text_are_request_ids(request_id: object) -> None:
+    assert checked_request_id(Envelope(request_id, {}, None), "example") == request_id
+
+
+@pytest.mark.parametrize("request_id", [None, True, 1.5, [], {}, b"x"], ids=str)
+def test_nothing_else_is_a_request_id(request_id: object) -> None:
+    with pytest.raises(InvalidMessageError, match="equest ID for service example"):
+        checked_request_id(Envelope(request_id, {}, None), "example")
+
+
+@pytest.mark.parametrize(
+    ("size", "chunk_size", "count"), [(10, -1, 1), (10, 0, 1), (10, 10, 1), (11, 10, 2), (21, 10, 3)]
+)
+def test_only_what_is_larger_than_a_part_is_split(size: int, chunk_size: int, count: int) -> None:
+    parts = frame_message(b"x" * size, V3, "a/b", chunk_size)
+
+    assert len(parts) == count
+    assert b"".join(bytes(payload) for _, payload in parts) == b"x" * size
+    assert (b"chunk-count" in parts[0][0]) == (count > 1)
+
+
+def test_what_the_receiver_cannot_join_is_not_split() -> None:
+    with pytest.raises(MessageTooLarge) as caught:
+        frame_message(b"x" * 11, V2, "a/b", 10)
+
+    assert caught.value.message_size_in_bytes == 11
