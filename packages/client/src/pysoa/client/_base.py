@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from collections.abc import Iterable as OldIterable
 from contextvars import ContextVar
-from typing import Any, Dict, Final, List, Self, TypeAlias, Union  # noqa: UP035
+from typing import Any, Final, Self, TypeAlias
 
 from pysoa.client import errors
 from pysoa.client._calls import CallOptions, Route
@@ -26,17 +25,16 @@ __all__ = (
     "ActionRequestArgumentList",
     "BaseClient",
     "JobRequestArgument",
+    "is_original",
 )
 
-ActionRequestArgument: TypeAlias = Union[ActionRequest, Dict[str, Any]]  # noqa: UP006, UP007
+ActionRequestArgument: TypeAlias = ActionRequest | Mapping[str, Any]
 """One action: the request itself, or a dictionary with its fields ``action`` and ``body``."""
-ActionRequestArgumentList: TypeAlias = Union[List[ActionRequest], List[Dict[str, Any]]]  # noqa: UP006, UP007
+ActionRequestArgumentList: TypeAlias = Iterable[ActionRequestArgument]
 """The actions of a job."""
-ActionRequestArgumentIterable: TypeAlias = Union[  # noqa: UP007
-    OldIterable[ActionRequest], OldIterable[Dict[str, Any]]  # noqa: UP006
-]
+ActionRequestArgumentIterable: TypeAlias = Iterable[ActionRequestArgument]
 """Actions of which each becomes a job."""
-JobRequestArgument: TypeAlias = Dict[str, Any]  # noqa: UP006
+JobRequestArgument: TypeAlias = Mapping[str, Any]
 """One job: a dictionary with ``service_name`` and ``actions``."""
 
 _TIME_LIMIT_OF_UNKNOWN_SERVICE_IN_SECONDS: Final = 5.0
@@ -175,7 +173,7 @@ class BaseClient:
             self._make_context_header(switches, correlation_id, context),
             actions,
         )
-        if _is_original(handler.send_request, _HANDLER_SEND_REQUEST):
+        if is_original(handler, "send_request", _HANDLER_SEND_REQUEST):
             return handler.send_for(self._owner, job_request, message_expiry_in_seconds)
         return handler.send_request(job_request, message_expiry_in_seconds)
 
@@ -208,7 +206,7 @@ class BaseClient:
         """
         check_seconds("receive_timeout_in_seconds", receive_timeout_in_seconds)
         handler = self._get_handler(service_name)
-        if _is_original(handler.get_all_responses, _HANDLER_GET_ALL_RESPONSES):
+        if is_original(handler, "get_all_responses", _HANDLER_GET_ALL_RESPONSES):
             return handler.responses_for((self._owner, None), receive_timeout_in_seconds)
         return handler.get_all_responses(receive_timeout_in_seconds)
 
@@ -266,7 +264,9 @@ class BaseClient:
         Tests replace the two public methods, and subclasses override them; then everything goes through
         these. Else the response is claimed for the call from the start, and comes by the shortest way.
         """
-        if not _is_original(self.get_all_responses, _GET_ALL_RESPONSES):
+        if not _CHANGES_OF_RECEIVING.isdisjoint(self.__dict__) or (
+            type(self).get_all_responses is not _GET_ALL_RESPONSES
+        ):
             return self._send_and_expect(service_name, actions, options, continue_on_error)
         if not self._sends_originally():
             return self._send_and_claim(service_name, actions, options, continue_on_error)
@@ -288,10 +288,13 @@ class BaseClient:
         return handler.send_for(CLAIMED, job_request, options.timeout), exchange
 
     def _sends_originally(self) -> bool:
+        # Neither overridden by a subclass nor replaced by a test; written out, as it is done for every job.
+        cls = type(self)
         return (
-            _is_original(self.send_request, _SEND_REQUEST)
-            and _is_original(self._make_context_header, _MAKE_CONTEXT_HEADER)
-            and self._make_control_header is _MAKE_CONTROL_HEADER
+            cls.send_request is _SEND_REQUEST
+            and cls._make_context_header is _MAKE_CONTEXT_HEADER
+            and cls._make_control_header is _MAKE_CONTROL_HEADER
+            and _CHANGES_OF_SENDING.isdisjoint(self.__dict__)
         )
 
     def _send_and_claim(
@@ -351,14 +354,17 @@ class BaseClient:
         return Postbox(service_name, drain, put_back, limit)
 
 
-def _is_original(method: object, function: object) -> bool:
-    """Tell whether a bound method is the one of our class: neither overridden nor replaced."""
-    return getattr(method, "__func__", None) is function
+def is_original(target: object, name: str, function: object) -> bool:
+    """Tell whether a method is the one of our class: neither overridden nor replaced by a test."""
+    return getattr(type(target), name, None) is function and name not in target.__dict__
 
 
 def _is_unchanged(handler: ServiceHandler) -> bool:
-    return _is_original(handler.send_request, _HANDLER_SEND_REQUEST) and _is_original(
-        handler.get_all_responses, _HANDLER_GET_ALL_RESPONSES
+    cls: Any = type(handler)
+    return (
+        getattr(cls, "send_request", None) is _HANDLER_SEND_REQUEST
+        and getattr(cls, "get_all_responses", None) is _HANDLER_GET_ALL_RESPONSES
+        and _CHANGES_OF_A_HANDLER.isdisjoint(handler.__dict__)
     )
 
 
@@ -368,3 +374,6 @@ _MAKE_CONTEXT_HEADER: Final = BaseClient._make_context_header  # pyright: ignore
 _MAKE_CONTROL_HEADER: Final = BaseClient._make_control_header  # pyright: ignore[reportPrivateUsage] - same module
 _HANDLER_SEND_REQUEST: Final = ServiceHandler.send_request
 _HANDLER_GET_ALL_RESPONSES: Final = ServiceHandler.get_all_responses
+_CHANGES_OF_RECEIVING: Final = frozenset(("get_all_responses",))
+_CHANGES_OF_SENDING: Final = frozenset(("send_request", "_make_context_header", "_make_control_header"))
+_CHANGES_OF_A_HANDLER: Final = frozenset(("send_request", "get_all_responses"))

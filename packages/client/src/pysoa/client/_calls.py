@@ -68,9 +68,12 @@ class ErrorClasses(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.define
 class CallOptions:
-    """What the caller of a ``call_***`` method asked for, besides the jobs themselves."""
+    """What the caller of a ``call_***`` method asked for, besides the jobs themselves.
+
+    Nobody changes it. It is made for every call, and attrs makes frozen objects at several times the cost.
+    """
 
     raise_job_errors: bool
     raise_action_errors: bool
@@ -215,6 +218,14 @@ class Call:
 
     def _collect(self, jobs: Sequence[_Job], limit: float | None, catch_transport_errors: bool) -> None:
         """Wait until each job has an outcome, all of them until the same deadline."""
+        if len(jobs) == 1:
+            job = jobs[0]
+            route = job.route
+            if job.outcome is None and route is not None:
+                deadline = time.monotonic() + (limit or route.receive_timeout_in_seconds)
+                group = {job.request_id: job}
+                self._collect_group(job.service_name, route, group, limit, deadline, catch_transport_errors)
+            return
         groups: dict[tuple[str, Route], dict[int, _Job]] = {}
         for job in jobs:
             if job.outcome is None and job.route is not None:
@@ -244,20 +255,29 @@ class Call:
         try:
             strangers = route.collect(missing, outcomes, timeout, deadline)
         except PySOATransportError as caught:
-            if isinstance(route, Exchange):  # what a test double raises is its own business
-                limit = self._options.timeout if timeout is None else timeout
-                names = (name for i in missing for name in awaited[i].action_names())
-                add_details(caught, service_name, names, missing, limit or route.receive_timeout_in_seconds)
+            self._explain(caught, service_name, [awaited[i] for i in missing], route, timeout)
             if not catch_transport_errors:
                 raise
             error = caught
         finally:
             for request_id, outcome in outcomes.items():
-                awaited[request_id].outcome = outcome
+                job = awaited[request_id]
+                job.outcome = outcome
+                if isinstance(outcome, Exception):
+                    self._explain(outcome, service_name, [job], route, timeout)
         for request_id in missing:
             job = awaited[request_id]
             route.abandon(request_id)
             job.outcome = error or self._no_response(job, strangers)
+
+    @staticmethod
+    def _explain(
+        error: Exception, service_name: str, jobs: Sequence[_Job], route: Route, timeout: float | None
+    ) -> None:
+        if isinstance(route, Exchange):  # what a test double raises is its own business
+            names = (name for job in jobs for name in job.action_names())
+            ids = [job.request_id for job in jobs]
+            add_details(error, service_name, names, ids, timeout or route.receive_timeout_in_seconds)
 
     def _no_response(self, job: _Job, strangers: list[int]) -> UnexpectedResponseError:
         details = describe_call(job.service_name, job.action_names(), (job.request_id,), None)

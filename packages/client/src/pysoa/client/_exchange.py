@@ -45,6 +45,18 @@ class Want(Protocol):
         """Take out of the ledger what has arrived for this want; tell whether it is fulfilled."""
         ...
 
+    def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
+        """Take an outcome that has just come, if this is who wants it; tell whether it is."""
+        ...
+
+    def is_fulfilled(self) -> bool:
+        """Tell whether nothing is missing any more."""
+        ...
+
+    def is_awaited(self, ledger: Ledger) -> bool:
+        """Tell whether the transport may still have something for this want."""
+        ...
+
     def count_awaited(self, ledger: Ledger) -> int:
         """Return how many responses the transport may still have for this want."""
         ...
@@ -79,6 +91,22 @@ class Claim:
                     self.missing.discard(request_id)
         return not self.missing
 
+    def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
+        """See :class:`Want`."""
+        if request_id not in self.missing or not ledger.settle(request_id):
+            return False
+        self.outcomes[request_id] = outcome
+        self.missing.discard(request_id)
+        return True
+
+    def is_fulfilled(self) -> bool:
+        """See :class:`Want`."""
+        return not self.missing
+
+    def is_awaited(self, ledger: Ledger) -> bool:
+        """See :class:`Want`."""
+        return ledger.awaits_any(self.missing)
+
     def count_awaited(self, ledger: Ledger) -> int:
         """See :class:`Want`."""
         return ledger.count_awaited(self.missing)
@@ -105,6 +133,21 @@ class NextOf:
         """See :class:`Want`."""
         self.outcome = ledger.take_next_of(self.owners)
         return self.outcome is not None
+
+    def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
+        """See :class:`Want`."""
+        if request_id not in ledger.awaited_of(self.owners) or not ledger.settle(request_id):
+            return False
+        self.outcome = (request_id, outcome)
+        return True
+
+    def is_fulfilled(self) -> bool:
+        """See :class:`Want`."""
+        return self.outcome is not None
+
+    def is_awaited(self, ledger: Ledger) -> bool:
+        """See :class:`Want`."""
+        return bool(ledger.awaited_of(self.owners))
 
     def count_awaited(self, ledger: Ledger) -> int:
         """See :class:`Want`."""
@@ -255,7 +298,7 @@ class Exchange:
         """
         with self._mutex:
             want = self._leader_want
-            return len(self._ledger) > 0 if want is None else want.count_awaited(self._ledger) > 0
+            return len(self._ledger) > 0 if want is None else want.is_awaited(self._ledger)
 
     def note_failure(self, request_id: int, error: Exception) -> None:
         """Say which request the error is about that ``receive`` is going to raise.
@@ -344,7 +387,6 @@ class Exchange:
     def _lead(self, want: Want, timeout: float | None, deadline: float) -> bool:
         early_timeouts = 0
         while True:
-            started = time.monotonic()
             request_id: int | None
             outcome: Outcome | None
             try:
@@ -353,7 +395,7 @@ class Exchange:
                 failure, self._failure = self._failure, None
                 if failure is not None and failure[1] is error:
                     request_id, outcome = failure
-                elif isinstance(error, MessageReceiveTimeout) and self._is_early(started, deadline):
+                elif isinstance(error, MessageReceiveTimeout) and self._is_early(timeout, deadline):
                     # A transport drops an expired response with this error, at once. It cannot be ours as
                     # long as more others are awaited than have expired so far.
                     early_timeouts += 1
@@ -364,18 +406,23 @@ class Exchange:
                     raise
             if request_id is None or outcome is None:
                 return False
-            if self._file(request_id, outcome, want):
+            is_progress = self._file(request_id, outcome, want)
+            if is_progress and want.is_fulfilled():
                 return True
             timeout = deadline - time.monotonic()
             if timeout <= 0:
-                raise MessageReceiveTimeout(f"No message received for service {self._service_name}")
+                if not is_progress:
+                    raise MessageReceiveTimeout(f"No message received for service {self._service_name}")
+                # What is here already counts, even if waiting for another service has used up the time.
+                timeout = SHORTEST_WAIT_IN_SECONDS
 
     def _file(self, request_id: int, outcome: Outcome, want: Want) -> bool:
-        """Put what arrived into the right hands; tell whether that fulfils the leader's want."""
+        """Put what arrived into the right hands; tell whether these are the leader's."""
         with self._mutex:
+            if want.accept(request_id, outcome, self._ledger):
+                return True
             is_awaited = self._ledger.deliver(request_id, outcome)
-            is_fulfilled = is_awaited and want.collect(self._ledger)
-            if is_awaited and self._followers:
+            if is_awaited:
                 self._wake_followers_for(request_id)
         if not is_awaited:
             _logger.debug(
@@ -383,11 +430,10 @@ class Exchange:
                 request_id,
                 self._service_name,
             )
-        return is_fulfilled
+        return False
 
-    @staticmethod
-    def _is_early(started: float, deadline: float) -> bool:
-        return time.monotonic() - started < (deadline - started) / 2
+    def _is_early(self, timeout: float | None, deadline: float) -> bool:
+        return deadline - time.monotonic() > (timeout or self.receive_timeout_in_seconds) / 2
 
     def _count_awaited_besides(self, want: Want) -> int:
         with self._mutex:

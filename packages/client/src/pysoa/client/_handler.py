@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from pymetrics.recorders.base import MetricsRecorder
 
@@ -36,6 +36,7 @@ _DEFAULT_MESSAGE_EXPIRY_IN_SECONDS: Final = 60.0
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
+_SendTask: TypeAlias = Callable[[int, dict[str, Any], JobRequest, float | None], None]
 
 
 class ServiceHandler:
@@ -94,6 +95,7 @@ class ServiceHandler:
             MessageTooLarge: The message is larger than allowed.
             ValueError: The expiry is negative or not finite; nothing was sent.
         """
+        check_seconds("message_expiry_in_seconds", message_expiry_in_seconds)
         return self.send_for(None, job_request, message_expiry_in_seconds)
 
     def get_all_responses(
@@ -126,7 +128,6 @@ class ServiceHandler:
         self, owner: object, job_request: JobRequest, message_expiry_in_seconds: float | None
     ) -> int:
         """Send a request whose response is for the given owner; see :meth:`Exchange.expect`."""
-        check_seconds("message_expiry_in_seconds", message_expiry_in_seconds)
         exchange = self.exchange
         request_id = exchange.expect(
             self._draw_request_id, owner, message_expiry_in_seconds or self._message_expiry_in_seconds
@@ -138,7 +139,7 @@ class ServiceHandler:
                 request_id,
                 {"client_version": list(self._client_version)},
                 job_request,
-                cast(int | None, message_expiry_in_seconds),  # a float is fine: see the type alias
+                message_expiry_in_seconds,
             )
         except BaseException as error:
             exchange.abandon(request_id)
@@ -244,8 +245,13 @@ class ServiceHandler:
             send = middleware.request(send)
         for middleware in reversed(self._middleware):
             receive = middleware.response(receive)
-        self._middleware_send_request_wrapper = self._timed("client.send.including_middleware", send)
-        self._middleware_get_response_wrapper = self._timed("client.receive.including_middleware", receive)
+        # Published as taking whole seconds, but they take fractions just as well; see the type aliases.
+        self._middleware_send_request_wrapper = cast(
+            _SendTask, self._timed("client.send.including_middleware", send)
+        )
+        self._middleware_get_response_wrapper = cast(
+            ReceiveTask, self._timed("client.receive.including_middleware", receive)
+        )
 
     def _timed(self, name: str, function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
         """Return the function with a timer around it; the function itself if nobody looks at timers."""
@@ -264,8 +270,7 @@ class ServiceHandler:
         transport: object = self.transport
         self.exchange = Exchange(
             self.service_name,
-            # Published as taking whole seconds; see the type alias.
-            cast(ReceiveTask, self._middleware_get_response_wrapper),
+            self._middleware_get_response_wrapper,
             self._receive_timeout_in_seconds,
             transport if isinstance(transport, AbandonsRequests) else None,
             self.metrics.publish_all if self._measures else None,

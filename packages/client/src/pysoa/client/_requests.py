@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 __all__ = (
     "check_control_of_call",
@@ -15,6 +14,8 @@ __all__ = (
     "new_correlation_id",
     "switch_value",
 )
+
+_INFINITY: Final = float("inf")
 
 
 def check_seconds(name: str, seconds: float | None) -> None:
@@ -27,7 +28,7 @@ def check_seconds(name: str, seconds: float | None) -> None:
     Raises:
         ValueError: It is negative, infinite or not a number.
     """
-    if seconds is not None and not 0 <= seconds < math.inf:
+    if seconds is not None and not 0 <= seconds < _INFINITY:
         raise ValueError(
             f"{name} is {seconds!r}. Pass a positive number of seconds, "
             "or None or 0 for the default of the transport."
@@ -90,9 +91,9 @@ def make_context(
         context["correlation_id"] = default_correlation_id or new_correlation_id()
     values: set[int] = set()
     for group in (context.get("switches"), switches, extra.get("switches") if extra else None):
-        if group is not None:
+        if group:
             values.update(map(switch_value, group))
-    context["switches"] = list(values)
+    context["switches"] = [*values]
     if extra:
         for key, value in extra.items():
             if key == "switches" or (key == "correlation_id" and value is None):

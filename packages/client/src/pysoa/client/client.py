@@ -11,6 +11,7 @@ from pysoa.client._base import (
     ActionRequestArgumentList,
     BaseClient,
     JobRequestArgument,
+    is_original,
 )
 from pysoa.client._calls import Call, CallOptions
 from pysoa.client._futures import FutureSOAResponse
@@ -21,16 +22,13 @@ from pysoa.client.expander import Expansions
 from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobResponse
 
 __all__ = (
+    "ActionRequestArgument",
+    "ActionRequestArgumentIterable",
+    "ActionRequestArgumentList",
     "Client",
+    "FutureSOAResponse",
+    "JobRequestArgument",
     "ServiceHandler",
-)
-
-# Published under the name of this module, though not in its __all__.
-_PUBLISHED = (
-    ActionRequestArgument,
-    ActionRequestArgumentIterable,
-    ActionRequestArgumentList,
-    JobRequestArgument,
 )
 
 
@@ -501,8 +499,8 @@ class Client(BaseClient):
     def _is_extended(self) -> bool:
         """Tell whether a subclass or a test has its own futures, which blocking calls must then use."""
         return (
-            getattr(self.call_action_future, "__func__", None) is not _CALL_ACTION_FUTURE
-            or getattr(self.call_actions_future, "__func__", None) is not _CALL_ACTIONS_FUTURE
+            not is_original(self, "call_action_future", _CALL_ACTION_FUTURE)
+            or not is_original(self, "call_actions_future", _CALL_ACTIONS_FUTURE)
             or self.FutureResponse is not FutureSOAResponse
         )
 
