@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# pyright: reportPrivateUsage=false
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from pysoa.common.transport.errors import MessageSendError, MessageSendTimeout, 
 from pysoa.common.types import ActionResponse, JobResponse
 from pysoa.server.server import Server
 from pysoa.server.settings import ServerSettings
+from pysoa.server.types import EnrichedJobRequest
 
 LOCAL = {"path": "pysoa.common.transport.local:LocalServerTransport"}
 
@@ -231,10 +233,14 @@ class MalformedResponse(JobResponse):
         return True
 
 
+def answer_malformed(request: EnrichedJobRequest) -> JobResponse:
+    return MalformedResponse()
+
+
 def test_response_that_cannot_be_converted_is_replaced_by_a_server_error() -> None:
     transport = FailingTransport()
     server = make_server(transport)
-    server._middleware_job_wrapper = lambda request: MalformedResponse()
+    server._middleware_job_wrapper = answer_malformed
 
     server.handle_next_request()
 

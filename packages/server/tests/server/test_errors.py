@@ -3,11 +3,13 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import conformity.types
 import pytest
-from conformity.types import Error as SchemaError
 
 from pysoa.common.errors import Error, PySOAError
 from pysoa.server.errors import ActionError, JobError, PySOAServerError, ResponseValidationError
+
+make_schema_error: Any = conformity.types.Error
 
 MINE = Error(code="A", message="a", is_caller_error=True)
 YOURS = Error(code="B", message="b", field="x.y", variables={"password": "1"})
@@ -60,7 +62,11 @@ def test_error_survives_pickling(error_class: type[Any]) -> None:
 
 def test_response_validation_error_lists_what_is_wrong() -> None:
     error = ResponseValidationError(
-        "act", [SchemaError("Not an integer", pointer="x.0"), SchemaError("Missing key: y", code="MISSING")]
+        "act",
+        [
+            make_schema_error("Not an integer", pointer="x.0"),
+            make_schema_error("Missing key: y", code="MISSING"),
+        ],
     )
 
     assert str(error) == (

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import conformity.fields
+import conformity.types
 import pytest
-from conformity.types import Error as SchemaError
 
 from pysoa.common.errors import Error
 from pysoa.common.types import ActionResponse
@@ -14,6 +14,7 @@ from pysoa.server.settings import ServerSettings
 from pysoa.server.types import EnrichedActionRequest
 
 fields: Any = conformity.fields
+make_schema_error: Any = conformity.types.Error
 
 REQUEST_SCHEMA = fields.Dictionary({"x": fields.Integer(), "y": fields.List(fields.Integer())}, ("y",))
 RESPONSE_SCHEMA = fields.Dictionary({"z": fields.Integer()})
@@ -31,7 +32,8 @@ class Plain(Action):
 
     def run(self, request: EnrichedActionRequest) -> dict[str, Any] | None:
         self.calls.append("run")
-        return request.body.get("result", {})
+        result: dict[str, Any] | None = request.body.get("result", {})
+        return result
 
 
 class Checked(Plain):
@@ -94,7 +96,9 @@ def test_no_result_does_not_fit_a_response_schema() -> None:
 
 
 def test_result_that_is_no_dictionary_is_passed_on() -> None:
-    assert Plain()(request(result=[1])).body == [1]
+    body: Any = Plain()(request(result=[1])).body
+
+    assert body == [1]
 
 
 def test_failing_validation_keeps_run_from_being_called() -> None:
@@ -166,7 +170,7 @@ def test_schema_of_one_object_is_used_for_that_object_only() -> None:
 def test_any_object_with_the_two_methods_is_a_schema() -> None:
     class Refuses:
         def errors(self, value: Any) -> list[Any]:
-            return [SchemaError("no", pointer="pointer", code="MY_CODE")]
+            return [make_schema_error("no", pointer="pointer", code="MY_CODE")]
 
         def introspect(self) -> dict[str, Any]:
             return {"type": "refuses"}

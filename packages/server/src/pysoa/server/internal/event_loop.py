@@ -166,6 +166,7 @@ class AsyncEventLoopThread(threading.Thread):
             self._stopping = False
         self._pid = os.getpid()
         _logger.info("Starting async event loop thread")
+        _ = self.loop  # made here, before two threads ask for it at once
         self.start()
 
     def _is_running(self) -> bool:

@@ -22,8 +22,10 @@ __all__ = (
 class SupportsIntValue(Protocol):
     """An object whose ``value`` can be made an integer."""
 
-    value: SupportsInt
-    """The integer, or something that has one."""
+    @property
+    def value(self) -> SupportsInt:
+        """The integer, or something that has one."""
+        ...
 
 
 def get_switch(item: SupportsInt | SupportsIntValue) -> int:
