@@ -37,7 +37,8 @@ SERVER = "server.transport.redis_gateway."
 @pytest.fixture
 def new_core(settings: dict[str, Any]) -> Callable[..., RedisTransportClientCore]:
     def new(**more: Any) -> RedisTransportClientCore:
-        return RedisTransportClientCore(**{**settings, "service_name": "example", **more})
+        arguments: dict[str, Any] = {**settings, "service_name": "example", **more}
+        return RedisTransportClientCore(**arguments)
 
     return new
 
@@ -45,7 +46,8 @@ def new_core(settings: dict[str, Any]) -> Callable[..., RedisTransportClientCore
 @pytest.fixture
 def new_server_core(settings: dict[str, Any]) -> Callable[..., RedisTransportServerCore]:
     def new(**more: Any) -> RedisTransportServerCore:
-        return RedisTransportServerCore(**{**settings, "service_name": "example", **more})
+        arguments: dict[str, Any] = {**settings, "service_name": "example", **more}
+        return RedisTransportServerCore(**arguments)
 
     return new
 
@@ -192,7 +194,7 @@ class TestSending:
 
         (record,) = [one for one in caplog.records if one.name == "pysoa.transport.oversized_message"]
         assert record.getMessage() == "Oversized message sent for PySOA service example"
-        data: dict[str, Any] = record.data  # type: ignore[attr-defined]  # from extra
+        data: Any = record.__dict__["data"]
         assert data["threshold"] == 100
         assert data["serialized_length_in_bytes"] > 200
         assert "hunter2" not in repr(data["message"])
@@ -332,7 +334,11 @@ class TestFullList:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         self.fill(clean_redis, 3)
-        monkeypatch.setattr(time, "sleep", lambda _: clean_redis.execute("LPOP", LIST))
+
+        def take_one(_seconds: float) -> None:
+            clean_redis.execute("LPOP", LIST)
+
+        monkeypatch.setattr(time, "sleep", take_one)
 
         new_core(queue_capacity=3).send_message("list", 1, {}, {})
 

@@ -162,7 +162,7 @@ def test_server_serves_every_good_request_among_thousands_of_hostile_ones(
             assert isinstance(request.meta, dict)
             if request.request_id == 10**6 + number:
                 break
-        server.send_response_message(request.request_id, request.meta, {})
+        server.send_response_message(10**6 + number, request.meta, {})
         assert clean_redis.execute("LLEN", f"pysoa:service.example.me!{number}") == 1
         metrics_of_round = metrics.count_of("server.transport.redis_gateway.receive.error.invalid_message")
         assert metrics_of_round == dropped
@@ -215,7 +215,7 @@ def test_hostile_answers_on_a_requests_own_list_fail_that_request_only(
 
         for _ in range(3):
             try:
-                response = client.receive_response_message(0.1)  # type: ignore[arg-type]  # published as whole seconds
+                response = client.receive_response_message(0.1)
             except (InvalidMessageError, InvalidMessage, MessageReceiveTimeout) as error:
                 failed.append(getattr(error, "request_id", victim.request_id))
                 client.abandon_request(victim.request_id or 0)

@@ -40,6 +40,7 @@ def test_whole_response_on_the_shared_list_belongs_to_the_request_it_names() -> 
 
     arrival = take(lists, lists.shared.key, whole(b"\x80"))
 
+    assert arrival is not None
     assert arrival == Arrival(None, b"\x80", "application/msgpack", V3, False)
     assert claim_arrival(lists, arrival, 5) is awaited
     assert lists.outstanding == 0
@@ -60,10 +61,10 @@ def test_whole_response_on_an_exclusive_list_belongs_to_its_request() -> None:
 @given(
     st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=6),
     st.integers(1, 7),
-    st.randoms(use_true_random=False),
+    st.data(),
 )
 def test_parts_on_exclusive_lists_may_come_in_any_mixture(
-    payloads: list[bytes], size: int, random: st.DataObject
+    payloads: list[bytes], size: int, data: st.DataObject
 ) -> None:
     lists = new_lists()
     waiting = [lists.begin(number, 60.0) for number in range(len(payloads))]
@@ -71,7 +72,7 @@ def test_parts_on_exclusive_lists_may_come_in_any_mixture(
     found: dict[int, bytes] = {}
 
     while any(queues):
-        number = random.choice([index for index, queue in enumerate(queues) if queue])  # type: ignore[attr-defined]
+        number = data.draw(st.sampled_from([index for index, queue in enumerate(queues) if queue]))
         arrival = take(lists, waiting[number].exclusive_list.key, queues[number].pop(0))
         if arrival is not None:
             assert claim_arrival(lists, arrival, number) is waiting[number]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pymetrics.recorders.noop import NonOperationalMetricsRecorder
+from pymetrics.recorders.noop import noop_metrics
 
 from pysoa.common.transport.redis_gateway._metrics import Meters
 
@@ -13,7 +13,7 @@ def half(number: int) -> float:
 
 
 def test_nobody_listening_leaves_functions_alone() -> None:
-    meters = Meters(NonOperationalMetricsRecorder(), "p.")
+    meters = Meters(noop_metrics, "p.")
 
     assert meters.timed("t", half) is half
     assert meters.counter("c").name == "p.c"

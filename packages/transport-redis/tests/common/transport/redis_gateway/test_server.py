@@ -214,7 +214,7 @@ class TestInvalidRequests:
         second = transport.receive_request_message()
 
         assert (first.request_id, second.request_id) == (1, 2)
-        assert caught.value.was_reported  # type: ignore[union-attr]  # set by the transport
+        assert getattr(caught.value, "was_reported", False)
         assert metrics.count_of(PREFIX + "receive.error.invalid_message") == 1
         reported = [one for one in caplog.records if one.levelno >= logging.WARNING]
         assert len(reported) == 1
@@ -384,7 +384,10 @@ class TestFullReplyLists:
     def test_reply_waits_for_a_client_that_is_only_slow(
         self, transport: RedisServerTransport, clean_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(time, "sleep", lambda _: clean_redis.execute("LPOP", REPLIES))
+        def take_one(_seconds: float) -> None:
+            clean_redis.execute("LPOP", REPLIES)
+
+        monkeypatch.setattr(time, "sleep", take_one)
 
         transport.send_response_and_wait(1, META, {})
 
@@ -568,8 +571,10 @@ class TestSeveralMasters:
             waiter.join(10)
             delays.append(taken[0] - pushed)
 
-        assert sorted(delays)[-2] < 0.3
-        assert sum(delays) / len(delays) < 0.15
+        # With 1.4.9, two of three would have waited for up to twenty seconds. The limits are for loaded
+        # machines.
+        assert sorted(delays)[4] < 0.25
+        assert max(delays) < 3
 
     def test_waiting_requests_are_taken_one_at_a_time_and_fairly(
         self, new_server: NewServer, masters: list[RedisServer], ring: dict[str, Any]
