@@ -5,7 +5,7 @@ although only a broken client can fail. The errors are the same ones in the same
 two on mutated requests.
 """
 
-# What is known to be a dict by its type is a dict[Unknown, Unknown] to pyright, even if when it gets a declared name.
+# For pyright, "type(value) is dict" makes a dict[Unknown, Unknown] of it, whatever type is declared then.
 # pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
