@@ -12,15 +12,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import types
 from collections.abc import Generator
 
 import library_client
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.test.redis_server import RedisServer
 
 _EXAMPLES = pathlib.Path(__file__).resolve().parent
+_START_TIMEOUT_S = 20
 _STOP_TIMEOUT_S = 10
 _LOG_LINES_SHOWN = 40
+
+
+class ServiceError(Exception):
+    """The service did not start."""
 
 
 def main() -> None:
@@ -44,7 +51,7 @@ def _running_service(redis: str, folder: pathlib.Path) -> Generator[None]:
     log_file = folder / "service.log"
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(_EXAMPLES), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(_EXAMPLES), os.environ.get("PYTHONPATH")])),
         "LIBRARY_REDIS": redis,
         "LIBRARY_DATABASE": str(folder / "library.sqlite3"),
     }
@@ -62,6 +69,7 @@ def _running_service(redis: str, folder: pathlib.Path) -> Generator[None]:
             start_new_session=True,
         )
     try:
+        _wait_until_it_answers(service, redis)
         yield
     except Exception:
         lines = log_file.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
@@ -69,6 +77,22 @@ def _running_service(redis: str, folder: pathlib.Path) -> Generator[None]:
         raise
     finally:
         _stop(service)
+
+
+def _wait_until_it_answers(service: subprocess.Popen[bytes], redis: str) -> None:
+    """Ask for the service's status, until it answers or has ended."""
+    client = library_client.make_client(redis)
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            client.call_action("library", "status", {"verbose": False}, timeout=1)
+        except MessageReceiveTimeout as error:
+            if service.poll() is not None:
+                raise ServiceError(f"The service ended with exit code {service.returncode}.") from error
+            if time.monotonic() > deadline:
+                raise ServiceError(f"The service gave no answer in {_START_TIMEOUT_S} s.") from error
+        else:
+            return
 
 
 def _stop(service: subprocess.Popen[bytes]) -> None:
@@ -96,3 +120,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print("\nInterrupted; everything was ended.", file=sys.stderr)
         sys.exit(130)
+    except ServiceError as error:
+        sys.exit(str(error))

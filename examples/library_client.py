@@ -34,7 +34,7 @@ def make_client(redis: str) -> Client:
 def ask_for_status(client: Client) -> None:
     """Ask every service's built-in action how it is."""
     print("The built-in action 'status' tells whether a service is well:")
-    body = client.call_action("library", "status", {"verbose": True}, timeout=20).body
+    body = client.call_action("library", "status", {"verbose": True}).body
     print(f"    library {body['version']} on PySOA {body['pysoa']}, errors: {body['healthcheck']['errors']}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,6 +84,24 @@ def test_an_interrupted_demo_leaves_nothing_behind(
     assert demo.returncode == exit_code
     assert left_over(mark) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_that_does_not_start_ends_the_demo_with_its_log(tmp_path: pathlib.Path) -> None:
+    examples = shutil.copytree(_DEMO.parent, tmp_path / "examples")
+    (examples / "library_service" / "service.py").write_text("raise RuntimeError('broken on purpose')\n")
+
+    demo = subprocess.run(
+        [sys.executable, str(examples / "demo.py")],
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+
+    assert demo.returncode == 1
+    assert "broken on purpose" in demo.stderr
+    assert demo.stderr.endswith("The service ended with exit code 1.\n")
 
 
 def left_over(mark: str, timeout_s: float = 5) -> list[str]:
