@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from pymetrics.recorders.base import MetricsRecorder
-from pymetrics.recorders.noop import NonOperationalMetricsRecorder
+from pymetrics.recorders.noop import (
+    NonOperationalMetricsRecorder,  # pyright: ignore[reportUnknownVariableType]  # an untyped decorator made it
+)
 
 from pysoa.common.transport import errors
 from pysoa.common.transport.base import ReceivedMessage, ServerTransport
@@ -21,6 +23,9 @@ from pysoa.server._interrupts import HarakiriInterrupt
 from pysoa.server._process_state import state_of
 from pysoa.server._run_loop import run
 from pysoa.server._signals import ForcedShutdown, handle_shutdown_signal
+
+# The run loop works with names of Server that are not for everybody; so does this stand-in for it.
+# pyright: reportPrivateUsage=false
 
 Round = Callable[["ScriptedServer"], None]
 
@@ -365,7 +370,10 @@ class TestTransportTrouble:
 class TestUnexpectedErrors:
     @pytest.fixture(autouse=True)
     def _no_sleep(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_run_loop._Run, "_sleep", lambda _run, _seconds: None)
+        def sleep_not(run_: Any, seconds: float) -> None:
+            """Take no time."""
+
+        monkeypatch.setattr(_run_loop._Run, "_sleep", sleep_not)
 
     def test_many_bad_rounds_do_not_end_the_worker(self, caplog: pytest.LogCaptureFixture) -> None:
         server = ScriptedServer(*[_raise(ValueError("odd bytes"))] * 50, _succeed)

@@ -391,7 +391,8 @@ def test_memory_caches_need_no_memcached_backend_of_django(tmp_path: Path) -> No
     result = _run(
         "import sys\n"
         "sys.modules['django.core.cache.backends.memcached'] = None\n"
-        "from pysoa.server.django.cache import PySOAProcessScopedMemoryCache, PySOARequestScopedMemoryCache\n",
+        "from pysoa.server.django.cache import PySOAProcessScopedMemoryCache\n"
+        "from pysoa.server.django.cache import PySOARequestScopedMemoryCache\n",
         tmp_path,
     )
 
