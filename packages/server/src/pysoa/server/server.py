@@ -95,8 +95,8 @@ class Server:
         """
         if not self.service_name:
             raise AttributeError("Server subclass must set service_name")
-        self.settings = settings
-        self.shutting_down = False
+        self.settings: ServerSettings = settings
+        self.shutting_down: bool = False
         self._forked_process_id = forked_process_id
         self._skip_django_database_cleanup = False
 
@@ -137,12 +137,14 @@ class Server:
         self._client_factory = ClientFactory(settings["client_routing"])
         self._default_status_action_class: ActionType | None = None
 
-        self.logger = logging.getLogger("pysoa.server")
-        self.job_logger = logging.getLogger("pysoa.server.job")
+        self.logger: logging.Logger = logging.getLogger("pysoa.server")
+        self.job_logger: logging.Logger = logging.getLogger("pysoa.server.job")
         levels = logging.getLevelNamesMapping()
-        self.request_log_success_level = levels[settings["request_log_success_level"]]
-        self.request_log_error_level = levels[settings["request_log_error_level"]]
-        self.logging_dict_wrapper_class = _censoring_also(settings["extra_fields_to_redact"])
+        self.request_log_success_level: int = levels[settings["request_log_success_level"]]
+        self.request_log_error_level: int = levels[settings["request_log_error_level"]]
+        self.logging_dict_wrapper_class: type[RecursivelyCensoredDictWrapper] = _censoring_also(
+            settings["extra_fields_to_redact"]
+        )
 
         heartbeat_file = settings["heartbeat_file"]
         self._heartbeat = Heartbeat(heartbeat_file, forked_process_id) if heartbeat_file else None

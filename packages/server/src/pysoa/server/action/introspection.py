@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pysoa.common.constants import ERROR_CODE_INVALID
 from pysoa.common.errors import Error
+from pysoa.common.interfaces import Schema
 from pysoa.common.types import Body
 from pysoa.server._fields import fields
 from pysoa.server.action.base import Action
@@ -38,7 +39,7 @@ class IntrospectionAction(Action):
 
     _needs_server: ClassVar[bool] = True
 
-    description = (
+    description: ClassVar[str | None] = (
         "This action returns detailed information about the service's defined actions and the request and "
         "response "
         "schemas for each action, along with any documentation defined for the action or for the service "
@@ -54,7 +55,7 @@ class IntrospectionAction(Action):
         "(where `N` is the switch value) or `[DEFAULT]` for the default action."
     )
 
-    request_schema = fields.Dictionary(
+    request_schema: ClassVar[Schema | None] = fields.Dictionary(
         {
             "action_name": fields.UnicodeString(
                 min_length=1,
@@ -69,7 +70,7 @@ class IntrospectionAction(Action):
         optional_keys=("action_name",),
     )
 
-    response_schema = fields.Dictionary(
+    response_schema: ClassVar[Schema | None] = fields.Dictionary(
         {
             "documentation": fields.Nullable(
                 fields.UnicodeString(

@@ -7,10 +7,11 @@ import inspect
 import platform
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Optional, TypeAlias
 
 import conformity
 
+from pysoa.common.interfaces import Schema
 from pysoa.common.types import Body
 from pysoa.server._fields import fields
 from pysoa.server.action.base import Action
@@ -89,7 +90,7 @@ class BaseStatusAction(Action):
         """The build of the service, if it has such a thing."""
         return None
 
-    description = (
+    description: ClassVar[str | None] = (
         "Returns version info for the service, Python, PySOA, and Conformity. If the service has a build "
         "string, that "
         "is also returned. If the service has defined additional health check behavior and the `verbose` "
@@ -102,7 +103,7 @@ class BaseStatusAction(Action):
         "methods are not invoked)."
     )
 
-    request_schema = fields.Dictionary(
+    request_schema: ClassVar[Schema | None] = fields.Dictionary(
         {
             "verbose": fields.Boolean(
                 description="If specified and False, this instructs the status action to return only the "
@@ -120,7 +121,7 @@ class BaseStatusAction(Action):
         optional_keys=("verbose",),
     )
 
-    response_schema = fields.Dictionary(
+    response_schema: ClassVar[Schema | None] = fields.Dictionary(
         {
             "build": fields.UnicodeString(description="The version build string, if applicable."),
             "conformity": fields.UnicodeString(description="The version of Conformity in use."),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar, cast
 
-from conformity.fields import Dictionary, PythonPath
+from conformity.fields import Base, Dictionary, PythonPath
 from pymetrics.recorders.base import MetricsRecorder
 
 from pysoa.common._conformity import accepts_kwargs
@@ -39,7 +39,7 @@ _server_settings = fields.SchemalessDictionary(
 class LocalClientTransportSchema(Dictionary):
     """What the ``kwargs`` of a local client transport may be."""
 
-    contents = {
+    contents: Mapping[Hashable, Base] = {
         "server_class": fields.Any(
             fields.TypePath(
                 description="The importable Python path to the `Server`-extending class.",
@@ -63,9 +63,9 @@ class LocalClientTransportSchema(Dictionary):
         ),
     }
 
-    optional_keys = ()
+    optional_keys: tuple[Hashable, ...] | frozenset[Hashable] = ()
 
-    description = "The constructor kwargs for the local client transport."
+    description: str | None = "The constructor kwargs for the local client transport."
 
 
 @accepts_kwargs(LocalClientTransportSchema())
@@ -120,7 +120,7 @@ class LocalClientTransport(ClientTransport, ServerTransport):
         self._responses: deque[ReceivedMessage] = deque()
         self._responses_of_turn: list[ReceivedMessage] = []
 
-        self.server = server_class(server_class.settings_class(settings))
+        self.server: Server = server_class(server_class.settings_class(settings))
         self.server.transport = self
         self.server.setup()
 
@@ -214,9 +214,9 @@ class LocalClientTransport(ClientTransport, ServerTransport):
 class LocalServerTransportSchema(Dictionary):
     """What the ``kwargs`` of a local server transport may be."""
 
-    contents = {}
+    contents: Mapping[Hashable, Base] = {}
 
-    description = "The local server transport takes no constructor kwargs."
+    description: str | None = "The local server transport takes no constructor kwargs."
 
 
 @accepts_kwargs(LocalServerTransportSchema())
