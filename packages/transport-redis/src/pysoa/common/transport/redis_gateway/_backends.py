@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,15 @@ _SENTINEL_PORT = 26379
 
 cache_lock = threading.Lock()
 """Held while a backend is looked up or built, so that transports with equal settings always share one."""
+
+
+def _renew_lock() -> None:
+    # Another thread of the parent may have held it, and does not exist in the child.
+    global cache_lock
+    cache_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def prepare_backend_kwargs(backend_type: str, settings: Mapping[str, Any]) -> dict[str, Any]:

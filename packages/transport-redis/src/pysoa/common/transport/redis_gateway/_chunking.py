@@ -10,6 +10,7 @@ __all__ = (
     "MAXIMUM_CHUNK_COUNT",
     "BrokenChunksError",
     "ChunkedMessage",
+    "InterruptedChunksError",
     "reason_against_chunk_size",
     "split_message",
 )
@@ -59,6 +60,10 @@ class BrokenChunksError(InvalidMessageError):
     """The parts of a response do not make a whole; none of it can be used."""
 
 
+class InterruptedChunksError(BrokenChunksError):
+    """A part does not continue what came before it. It may itself begin something."""
+
+
 class ChunkedMessage:
     """A response of which at least the first part has come.
 
@@ -89,7 +94,9 @@ class ChunkedMessage:
                 f"Invalid chunked response has impossible chunk count {_shown(first.chunk_count)} "
                 f"for service {service_name}. It must be from 1 to {MAXIMUM_CHUNK_COUNT}."
             )
-        self._add_next(first)
+        if _as_number(first.chunk_id) != 1:
+            raise BrokenChunksError(self._wrong_id(first))
+        self._parts.append(first.payload)
 
     @property
     def is_complete(self) -> bool:
@@ -108,31 +115,30 @@ class ChunkedMessage:
             frame: The next frame from the same list.
 
         Raises:
-            BrokenChunksError: It is not the next part of this response. The response is lost.
+            InterruptedChunksError: It is not the next part of this response. The response is lost.
         """
         if frame.chunk_count is None or frame.chunk_id is None:
-            raise BrokenChunksError(
+            raise InterruptedChunksError(
                 f"Invalid chunked response missing chunk headers expecting {self._expectation}."
             )
         if _as_number(frame.chunk_count) != self.chunk_count:
-            raise BrokenChunksError(
+            raise InterruptedChunksError(
                 f"Invalid chunked response has different chunk count {_shown(frame.chunk_count)} "
                 f"expecting {self._expectation}."
             )
-        self._add_next(frame)
+        if _as_number(frame.chunk_id) != len(self._parts) + 1:
+            raise InterruptedChunksError(self._wrong_id(frame))
+        self._parts.append(frame.payload)
 
     def join(self) -> bytes:
         """Return the whole message; ask only once it is complete."""
         return b"".join(self._parts)
 
-    def _add_next(self, frame: Frame) -> None:
-        expected = len(self._parts) + 1
-        if _as_number(frame.chunk_id) != expected:
-            raise BrokenChunksError(
-                f"Invalid chunked response has incorrect chunk ID {_shown(frame.chunk_id)} "
-                f"expected {expected} of {self.chunk_count} for service {self._service_name}."
-            )
-        self._parts.append(frame.payload)
+    def _wrong_id(self, frame: Frame) -> str:
+        return (
+            f"Invalid chunked response has incorrect chunk ID {_shown(frame.chunk_id)} "
+            f"expected {len(self._parts) + 1} of {self.chunk_count} for service {self._service_name}."
+        )
 
     @property
     def _expectation(self) -> str:

@@ -31,13 +31,26 @@ Part = tuple[bytes, bytes | memoryview]
 """One list element to be: its header and its payload, which are joined only while they are packed."""
 
 PUSH_SCRIPT: Final = b"""\
-if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-for first = 3, #ARGV, 4000 do
-  redis.call('RPUSH', KEYS[1], unpack(ARGV, first, math.min(first + 3999, #ARGV)))
+local key, count, length = KEYS[1], #ARGV - 2, 0
+if count == 1 then
+  length = redis.call('RPUSH', key, ARGV[3])
+else
+  for first = 3, #ARGV, 4000 do
+    length = redis.call('RPUSH', key, unpack(ARGV, first, math.min(first + 3999, #ARGV)))
+  end
 end
-if redis.call('TTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+if length - count >= tonumber(ARGV[1]) then
+  redis.call('LTRIM', key, 0, -count - 1)
+  return 0
+end
+if length == count or redis.call('TTL', key) < tonumber(ARGV[2]) then
+  redis.call('EXPIRE', key, ARGV[2])
+end
 return 1"""
-"""Appends all parts of a message to a list, or none if the list has reached its capacity.
+"""Appends all parts of a message to a list, or none if the list had reached its capacity.
+
+Nobody can look at the list while a script runs, so it may append first and see then whether it was allowed
+to.
 
 Arguments: the list; its capacity, the seconds it must live at least, the parts. Returns 1, or 0 for a full
 list. The time to live is only ever raised: other messages in the list may live longer than this one.
@@ -47,12 +60,15 @@ PUSH_SCRIPT_SHA: Final = hashlib.sha1(PUSH_SCRIPT, usedforsecurity=False).hexdig
 
 # Used after the parts are in the list, in the same transaction; see pack_transactional_push.
 _SETTLE_SCRIPT: Final = b"""\
-local count = tonumber(ARGV[1])
-if redis.call('LLEN', KEYS[1]) - count >= tonumber(ARGV[2]) then
-  redis.call('LTRIM', KEYS[1], 0, -count - 1)
+local key, count = KEYS[1], tonumber(ARGV[1])
+local length = redis.call('LLEN', key)
+if length - count >= tonumber(ARGV[2]) then
+  redis.call('LTRIM', key, 0, -count - 1)
   return 0
 end
-if redis.call('TTL', KEYS[1]) < tonumber(ARGV[3]) then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+if length == count or redis.call('TTL', key) < tonumber(ARGV[3]) then
+  redis.call('EXPIRE', key, ARGV[3])
+end
 return 1"""
 
 

@@ -320,7 +320,7 @@ class RedisTransportCore:
             raise InvalidMessage(text) from error
         return open_envelope(message, serializer, protocol_version, self.service_name)
 
-    def checked_message(self, queue_key: str, envelope: Envelope) -> ReceivedMessage:
+    def checked_message(self, queue_key: str | bytes, envelope: Envelope) -> ReceivedMessage:
         """Return the content of an envelope, if it is not too old.
 
         Args:
@@ -343,7 +343,7 @@ class RedisTransportCore:
             raise
         return ReceivedMessage(request_id, envelope.meta, envelope.body)
 
-    def note_invalid(self, queue_key: str, message: bytes, reason: Exception) -> None:
+    def note_invalid(self, queue_key: str | bytes, message: bytes, reason: Exception) -> None:
         """Count and log that a message was dropped.
 
         Args:

@@ -27,7 +27,9 @@ class BackendError(Exception):
     The text names the address and the trouble, never a password, a user's URL or a token.
     """
 
-    def __init__(self, text: str, *, cause_name: str, is_connection_error: bool = False) -> None:
+    def __init__(
+        self, text: str, *, cause_name: str, is_connection_error: bool = False, is_silence: bool = False
+    ) -> None:
         """Remember what happened.
 
         Args:
@@ -36,11 +38,14 @@ class BackendError(Exception):
                 ``TimeoutError``.
             is_connection_error: Whether it could not even be found out which server to talk to (no Sentinel
                 answers, no master known). The transport then says ``Cannot get connection: <text>``.
+            is_silence: Whether the reply has just not come by the deadline, so that the connection is whole
+                and may be read from again.
         """
         super().__init__(text)
         self.text = text
         self.cause_name = cause_name
         self.is_connection_error = is_connection_error
+        self.is_silence = is_silence
 
 
 class ErrorReply:
@@ -86,7 +91,8 @@ class CommandConnection(Protocol):
 
         Raises:
             BackendError: The connection broke, the deadline passed or Redis cannot serve now (loading, no
-                longer a master). Discard the connection.
+                longer a master). Discard the connection, unless the error says ``is_silence`` and the reply
+                is still hoped for.
         """
         ...
 
@@ -132,6 +138,14 @@ class Backend(Protocol):
 
     def discard(self, connection: CommandConnection) -> None:
         """Close a connection that is broken or still owes replies. Never raises."""
+        ...
+
+    def is_master(self, connection: CommandConnection, index: int, deadline: float) -> bool:
+        """Tell whether a borrowed connection still leads to the master with this index.
+
+        Raises:
+            BackendError: It cannot be found out within the deadline.
+        """
         ...
 
     def reset_clients(self) -> None:

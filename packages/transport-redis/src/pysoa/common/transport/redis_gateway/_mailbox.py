@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -20,12 +21,13 @@ from pysoa.common.transport.redis_gateway._chunking import BrokenChunksError
 from pysoa.common.transport.redis_gateway._commands import pack_blocking_pop, pack_pop_many
 from pysoa.common.transport.redis_gateway._core import RedisTransportCore
 from pysoa.common.transport.redis_gateway._inbox import Arrival, claim_arrival, take_element
-from pysoa.common.transport.redis_gateway._interfaces import CommandConnection
+from pysoa.common.transport.redis_gateway._interfaces import BackendError, CommandConnection
 from pysoa.common.transport.redis_gateway._names import new_client_id
 from pysoa.common.transport.redis_gateway._push import COMMAND_LIMIT_S, FullListError, Outgoing
 from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists, WaitPlan
 from pysoa.common.transport.redis_gateway._waits import (
     CONNECT_LIMIT_S,
+    PATIENCE_S,
     READ_SLACK_S,
     popped_elements,
     popped_key_and_element,
@@ -61,9 +63,12 @@ class Mailbox:
         self._receiving = threading.Lock()
         self._received: deque[tuple[bytes, bytes]] = deque()
         self._connection: CommandConnection | None = None
+        # What Redis has been asked for on that connection, and has not answered yet.
+        self._unread: deque[Callable[[object], None]] = deque()
+        self._forget_at = 0.0
         self._current_plan: WaitPlan | None = None
         self._lists: ReplyLists | None = None
-        self._wait: Callable[[CommandConnection, WaitPlan], None] = core.meters.timed(
+        self._wait: Callable[[CommandConnection, WaitPlan, float], None] = core.meters.timed(
             "receive.pop_from_redis_queue", self._wait_once
         )
 
@@ -176,7 +181,9 @@ class Mailbox:
             return response
         finally:
             self._current_plan = None
-            connection, self._connection = self._connection, None
+            connection = None
+            if not self._unread:
+                connection, self._connection = self._connection, None
             self._receiving.release()
             if connection is not None:
                 self._core.backend().release(connection)
@@ -195,30 +202,64 @@ class Mailbox:
 
     def _wait_as_planned(self, plan: WaitPlan, remaining_s: float) -> None:
         try:
+            connect_by = time.monotonic() + min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
+            if self._unread:
+                self._leave_old_master(plan.master_index, connect_by)
             if self._connection is None:
-                limit_s = min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
-                self._connection = self._core.receiver.connect(plan.master_index, time.monotonic() + limit_s)
-            self._wait(self._connection, plan)
+                self._connection = self._core.receiver.connect(plan.master_index, connect_by)
+            self._wait(self._connection, plan, remaining_s)
         except BaseException as error:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                self._core.backend().discard(connection)
+            if not self._is_answer_hoped_for(error):
+                self._discard_connection()
             if isinstance(error, Exception):
                 self._core.receiver.fail(error)
             raise
 
-    def _wait_once(self, connection: CommandConnection, plan: WaitPlan) -> None:
-        packed = pack_blocking_pop(plan.keys, plan.timeout_s)
-        if plan.drained is not None:
-            packed += pack_pop_many(plan.drained.packed_key, plan.drain_count)
-        read_by = time.monotonic() + plan.timeout_s + READ_SLACK_S
-        connection.write(packed, read_by)
-        popped = popped_key_and_element(connection.read(read_by))
+    def _leave_old_master(self, master_index: int, deadline: float) -> None:
+        # After a fail-over, or too long a silence, the old answer would be waited for in vain.
+        connection = self._connection
+        if (
+            connection is None
+            or time.monotonic() > self._forget_at
+            or not self._core.backend().is_master(connection, master_index, deadline)
+        ):
+            self._discard_connection()
+
+    def _discard_connection(self) -> None:
+        self._unread.clear()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._core.backend().discard(connection)
+
+    def _is_answer_hoped_for(self, error: BaseException) -> bool:
+        # A Redis server that is paused may give the next response to the wait that was begun before. If
+        # nobody listened any more, it would be lost; whoever receives next goes on listening.
+        return isinstance(error, BackendError) and error.is_silence and time.monotonic() < self._forget_at
+
+    def _wait_once(self, connection: CommandConnection, plan: WaitPlan, remaining_s: float) -> None:
+        now = time.monotonic()
+        # A server that is slow for a moment is no reason to give up before the caller's time is over.
+        read_by = now + max(plan.timeout_s, remaining_s) + READ_SLACK_S
+        if not self._unread:
+            packed = pack_blocking_pop(plan.keys, plan.timeout_s)
+            if plan.drained is not None:
+                packed += pack_pop_many(plan.drained.packed_key, plan.drain_count)
+            connection.write(packed, read_by)
+            self._forget_at = now + PATIENCE_S
+            self._unread.append(self._take_popped)
+            if plan.drained is not None:
+                self._unread.append(functools.partial(self._take_drained, plan.drained.key))
+        while self._unread:
+            reply = connection.read(read_by)
+            self._unread.popleft()(reply)
+
+    def _take_popped(self, reply: object) -> None:
+        popped = popped_key_and_element(reply)
         if popped is not None:
             self._received.append(popped)
-        if plan.drained is not None:
-            key = plan.drained.key
-            self._received.extend((key, message) for message in popped_elements(connection.read(read_by)))
+
+    def _take_drained(self, key: bytes, reply: object) -> None:
+        self._received.extend((key, message) for message in popped_elements(reply))
 
     def _next_received(self, lists: ReplyLists) -> ReceivedMessage | None:
         """Return the next response among what has come, or ``None`` if a wait is needed first."""

@@ -37,8 +37,12 @@ COMMAND_LIMIT_S: Final = 5.0
 _SHORTEST_LIMIT_S: Final = 0.25
 """Even a message that expires at once may take so long to be pushed."""
 BACK_OFF_DIVISOR: Final = 4.0
-_TRANSACTION_FROM_BYTES: Final = 32_768
-"""From this size on, leading the data through a script costs Redis more than a transaction does."""
+_TRANSACTION_FROM_BYTES: Final = 4_096
+"""From about this size on, leading the data through a script costs Redis more than a transaction does.
+
+Measured with Redis 7.0, microseconds of its CPU for script and transaction: 17 and 18 with 3 KB, 31 and 20
+with 9 KB, 2,400 and 780 with ten parts of 100 KB.
+"""
 
 # 1.x deployments configure this name.
 _logger = logging.getLogger("pysoa.common.transport.redis_gateway.core")

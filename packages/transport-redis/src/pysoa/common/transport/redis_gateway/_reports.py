@@ -22,7 +22,7 @@ _oversized_logger = logging.getLogger("pysoa.transport.oversized_message")
 _logger = logging.getLogger("pysoa.common.transport.redis_gateway.core")
 
 
-def report_invalid(queue_key: str, message: bytes, reason: object) -> None:
+def report_invalid(queue_key: str | bytes, message: bytes, reason: object) -> None:
     """Log that a message was dropped because nobody can make sense of it.
 
     Args:
@@ -32,14 +32,14 @@ def report_invalid(queue_key: str, message: bytes, reason: object) -> None:
     """
     _logger.error(
         "Dropped an invalid message from %s: %s (%d bytes, beginning with %s)",
-        queue_key,
+        _text(queue_key),
         str(reason)[:_MAXIMUM_REASON_CHARACTERS],
         len(message),
         message[:_HEAD_BYTES].hex() or "nothing",
     )
 
 
-def report_expired(queue_key: str, request_id: object, age_s: float) -> None:
+def report_expired(queue_key: str | bytes, request_id: object, age_s: float) -> None:
     """Log that a message was dropped because it came too late.
 
     Args:
@@ -47,12 +47,17 @@ def report_expired(queue_key: str, request_id: object, age_s: float) -> None:
         request_id: Its request id.
         age_s: For how many seconds it had been expired. Much of it may be clocks that disagree.
     """
-    _logger.debug(
-        "Dropped message %.60r from %s, which had expired %.3f seconds before by this host's clock",
-        request_id,
-        queue_key,
-        age_s,
-    )
+    if _logger.isEnabledFor(logging.DEBUG):
+        _logger.debug(
+            "Dropped message %.60r from %s, which had expired %.3f seconds before by this host's clock",
+            request_id,
+            _text(queue_key),
+            age_s,
+        )
+
+
+def _text(queue_key: str | bytes) -> str:
+    return queue_key if isinstance(queue_key, str) else queue_key.decode("utf-8", "replace")
 
 
 def report_oversized(service_name: str, envelope: Mapping[str, Any], size: int, threshold: int) -> None:

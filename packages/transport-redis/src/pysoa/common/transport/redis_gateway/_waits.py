@@ -22,6 +22,7 @@ from pysoa.common.transport.redis_gateway._interfaces import (
 from pysoa.common.transport.redis_gateway._metrics import Meters
 
 __all__ = (
+    "PATIENCE_S",
     "READ_SLACK_S",
     "Receiver",
     "RequestWait",
@@ -32,6 +33,8 @@ __all__ = (
 
 READ_SLACK_S: Final = 0.35
 """How much later than asked for the end of a wait may be heard of before the connection counts as broken."""
+PATIENCE_S: Final = 10.0
+"""How long the answer to a wait is hoped for from a Redis server that says nothing at all."""
 CONNECT_LIMIT_S: Final = 2.0
 """How long a receiver tries to connect."""
 _SLICE_S: Final = 0.5
@@ -104,6 +107,9 @@ class RequestWait:
     It waits on one master at a time, so that it never takes a request before it can be run, and moves on
     every few hundredths of a second, so that no request lies on any master for long.
 
+    A master that falls silent is not left at once. It may be paused, and give the next request to the wait
+    that was begun before; if nobody listened any more, that request would be lost.
+
     Args:
         receiver: The instruments, the backend and the errors.
         queue_key: The queue's full key.
@@ -118,7 +124,8 @@ class RequestWait:
         self._receiver = receiver
         self._packed_key = pack_key(queue_key)
         self._one_key = (self._packed_key,)
-        self._pending: tuple[CommandConnection, float] | None = None
+        # By the index of the master that has not answered yet.
+        self._questions: dict[int, _Question] = {}
         self._shunned_until: dict[int, float] = {}
         self.next_message: Callable[[float], bytes | None] = meters.timed(
             "receive.pop_from_redis_queue", self._next_message
@@ -130,21 +137,21 @@ class RequestWait:
         return pack_blocking_pop(self._one_key, _SLICE_S)
 
     def adopt(self, connection: CommandConnection) -> None:
-        """Take over a connection on which :meth:`commands_to_start` was written.
+        """Take over a connection to the only master, on which :meth:`commands_to_start` was written.
 
         Args:
             connection: The connection, with no other reply left to be read.
         """
-        self._pending = (connection, time.monotonic() + _SLICE_S + READ_SLACK_S)
+        self._questions[0] = _Question(connection, popped_element, _SLICE_S)
 
     @property
     def is_pending(self) -> bool:
         """Whether a wait has been started, and may have taken a request already."""
-        return self._pending is not None
+        return bool(self._questions)
 
     def forget(self) -> None:
-        """Leave a wait that was started by the parent of this process to the parent."""
-        self._pending = None
+        """Leave waits that were started by the parent of this process to the parent."""
+        self._questions = {}
 
     def _next_message(self, timeout_s: float) -> bytes | None:
         """Wait for the next request.
@@ -158,11 +165,10 @@ class RequestWait:
         Raises:
             MessageReceiveError: No master could be asked.
         """
+        if self.is_interrupted and not self._questions:
+            return None
         deadline = time.monotonic() + timeout_s
         try:
-            message = self._end_of_pending_wait()
-            if message is not None or self.is_interrupted:
-                return message
             backend = self._receiver.backend()
             first = backend.next_index(time.monotonic() + CONNECT_LIMIT_S)
             if backend.ring_size == 1:
@@ -173,32 +179,20 @@ class RequestWait:
         except Exception as error:
             self._receiver.fail(error)
 
-    def _end_of_pending_wait(self) -> bytes | None:
-        if self._pending is None:
-            return None
-        connection, deadline = self._pending
-        self._pending = None
-        backend = self._receiver.backend()
-        try:
-            message = popped_element(connection.read(deadline))
-        except BaseException:
-            backend.discard(connection)
-            raise
-        backend.release(connection)
-        return message
-
     def _wait_on_one(self, backend: Backend, deadline: float) -> bytes | None:
-        connection = self._receiver.connect(0, time.monotonic() + CONNECT_LIMIT_S)
-        try:
+        question = self._open_question(backend, 0)
+        if question is not None:
+            connection = question.connection
+            message = self._answer(backend, 0, question, deadline)
+        else:
+            connection = self._receiver.connect(0, time.monotonic() + CONNECT_LIMIT_S)
             message = None
-            while message is None and not self.is_interrupted:
-                now = time.monotonic()
-                if now >= deadline:
-                    break
-                message = self._pop(connection, min(deadline - now, _SLICE_S))
-        except BaseException:
-            backend.discard(connection)
-            raise
+        while message is None and not self.is_interrupted:
+            now = time.monotonic()
+            if now >= deadline:
+                break
+            question = self._ask(backend, connection, min(deadline - now, _SLICE_S))
+            message = self._answer(backend, 0, question, deadline)
         backend.release(connection)
         return message
 
@@ -220,20 +214,19 @@ class RequestWait:
                     )
                 continue
             # The first round only looks; whoever comes with requests waiting somewhere gets one at once.
-            message = self._ask(backend, index, 0.0 if is_first_round else min(slice_s, deadline - now))
+            message = self._try(backend, index, 0.0 if is_first_round else min(slice_s, deadline - now))
             if message is not None:
                 return message
         return None
 
-    def _ask(self, backend: Backend, index: int, timeout_s: float) -> bytes | None:
+    def _try(self, backend: Backend, index: int, timeout_s: float) -> bytes | None:
         try:
-            connection = self._receiver.connect(index, time.monotonic() + CONNECT_LIMIT_S)
-            try:
-                message = self._pop(connection, timeout_s)
-            except BaseException:
-                backend.discard(connection)
-                raise
-            backend.release(connection)
+            question = self._open_question(backend, index)
+            if question is None:
+                connection = self._receiver.connect(index, time.monotonic() + CONNECT_LIMIT_S)
+                question = self._ask(backend, connection, timeout_s)
+            message = self._answer(backend, index, question, 0.0)
+            backend.release(question.connection)
         except Exception as error:
             # The other masters may be well. This one gets a rest, so that it does not hold them up.
             failure = self._receiver.failure(error)
@@ -245,14 +238,75 @@ class RequestWait:
         self._shunned_until.pop(index, None)
         return message
 
-    def _pop(self, connection: CommandConnection, timeout_s: float) -> bytes | None:
-        deadline = time.monotonic() + timeout_s + READ_SLACK_S
+    def _open_question(self, backend: Backend, index: int) -> _Question | None:
+        question = self._questions.get(index)
+        # After a fail-over the old master's answer would be waited for in vain.
+        if question is not None and question.is_overdue:
+            limit = time.monotonic() + CONNECT_LIMIT_S
+            if not backend.is_master(question.connection, index, limit):
+                backend.discard(question.connection)
+                question = None
+        self._questions.pop(index, None)
+        return question
+
+    def _ask(self, backend: Backend, connection: CommandConnection, timeout_s: float) -> _Question:
         if timeout_s:
-            connection.write(pack_blocking_pop(self._one_key, timeout_s), deadline)
-            return popped_element(connection.read(deadline))
-        connection.write(pack_pop_many(self._packed_key, 1), deadline)
-        elements = popped_elements(connection.read(deadline))
-        return elements[0] if elements else None
+            question = _Question(connection, popped_element, timeout_s)
+            command = pack_blocking_pop(self._one_key, timeout_s)
+        else:
+            question = _Question(connection, _first_popped_element, 0.0)
+            command = pack_pop_many(self._packed_key, 1)
+        try:
+            connection.write(command, question.answer_by)
+        except BaseException:
+            backend.discard(connection)
+            raise
+        return question
+
+    def _answer(self, backend: Backend, index: int, question: _Question, deadline: float) -> bytes | None:
+        """Read the answer to a question. If it does not come, it can still be read the next time.
+
+        Args:
+            backend: The backend.
+            index: Which master was asked.
+            question: What was asked.
+            deadline: Until when to be patient with a master that is silent.
+        """
+        read_by = question.answer_by
+        while True:
+            try:
+                return question.read(read_by)
+            except BackendError as error:
+                now = time.monotonic()
+                if not error.is_silence or now > question.forget_at:
+                    backend.discard(question.connection)
+                    raise
+                if self.is_interrupted or now >= deadline:
+                    question.is_overdue = True
+                    self._questions[index] = question
+                    raise
+                read_by = min(now + _SLICE_S, deadline + READ_SLACK_S)
+            except BaseException:
+                backend.discard(question.connection)
+                raise
+
+
+class _Question:
+    """A wait that Redis has been asked for, and has not answered yet."""
+
+    def __init__(
+        self, connection: CommandConnection, taken: Callable[[object], bytes | None], timeout_s: float
+    ) -> None:
+        now = time.monotonic()
+        self.connection = connection
+        self.answer_by = now + timeout_s + READ_SLACK_S
+        self.forget_at = now + PATIENCE_S
+        self.is_overdue = False
+        self._taken = taken
+
+    def read(self, deadline: float) -> bytes | None:
+        """Return the element that Redis gave, or ``None`` if it had none."""
+        return self._taken(self.connection.read(deadline))
 
 
 def _unexpected(reply: object) -> BackendError:
@@ -307,3 +361,8 @@ def popped_elements(reply: object) -> Sequence[bytes]:
     if isinstance(reply, list) and all(isinstance(element, bytes) for element in elements):
         return cast("list[bytes]", reply)
     raise _unexpected(elements)
+
+
+def _first_popped_element(reply: object) -> bytes | None:
+    elements = popped_elements(reply)
+    return elements[0] if elements else None

@@ -115,12 +115,16 @@ class RedisConnection:
 
         Raises:
             BackendError: The connection broke, the deadline passed or Redis cannot serve now. Discard the
-                connection.
+                connection, unless the error says ``is_silence`` and the reply is still hoped for.
         """
         try:
             reply = self._gets()
             if reply is INCOMPLETE:
                 reply = self._wait_for_reply(deadline)
+        except TimeoutError as error:
+            silence = self._translated(error)
+            silence.is_silence = True
+            raise silence from None
         except Exception as error:
             raise self._translated(error) from None
         if reply.__class__ is UnavailableReply:

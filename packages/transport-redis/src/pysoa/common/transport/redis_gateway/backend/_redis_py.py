@@ -37,8 +37,8 @@ _SHORTEST_STEP_S: Final = 0.001
 _LOG_IN_READ_SIZE: Final = 4096
 # Arguments that redis.Redis adds for the sake of its own pools, retries and notifications.
 _NOT_FOR_CONNECTIONS: Final = frozenset({"event_dispatcher", "himport_registry"})
-# The first would connect at once, the next two need version 3 of the protocol; the others have no effect here, and
-# newer versions warn about some of them.
+# The first would connect at once, the next two need version 3 of the protocol; the others have no effect,
+# and newer versions warn about some of them.
 _NOT_FOR_CLIENTS: Final = frozenset(
     {
         "single_connection_client",

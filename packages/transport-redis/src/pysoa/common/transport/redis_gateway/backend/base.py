@@ -154,6 +154,19 @@ class BaseRedisClient(abc.ABC):
         """
         return self._pool(index, deadline).acquire(deadline)
 
+    def is_master(self, connection: CommandConnection, index: int, deadline: float) -> bool:
+        """Tell whether a connection that this backend lent still leads to the master with this index.
+
+        Args:
+            connection: The connection.
+            index: Which of the masters.
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+
+        Raises:
+            BackendError: It cannot be found out by then.
+        """
+        return self._pool(index, deadline) is _pool_of(connection)
+
     def release(self, connection: CommandConnection) -> None:
         """Take back a connection whose replies have all been read.
 
