@@ -67,6 +67,24 @@ class _BrokenMapping(Mapping[str, object]):
         return 1
 
 
+class _Text(str):
+    __slots__ = ()
+
+
+class _BrokenZone(datetime.tzinfo):
+    def __repr__(self) -> str:
+        raise ValueError("no repr")
+
+    def utcoffset(self, moment: datetime.datetime | None) -> datetime.timedelta:
+        return datetime.timedelta(0)
+
+    def dst(self, moment: datetime.datetime | None) -> None:
+        return None
+
+    def tzname(self, moment: datetime.datetime | None) -> str:
+        return "broken"
+
+
 @attrs.frozen(hash=True)
 class _Login:
     user: str
@@ -214,6 +232,27 @@ def test_objects_that_raise_are_named_and_the_rest_is_shown() -> None:
     assert "_Hostile" in text
     assert "_BrokenMapping" in text
     assert "'shown': 1" in text
+
+
+def test_odd_containers_are_shown() -> None:
+    class Names(set[str]):
+        pass
+
+    class FrozenMapping(dict[str, str]):
+        def __hash__(self) -> int:  # type: ignore[override]  # A mapping that may be in a set.
+            return 1
+
+    body = {"set": Names({"a"}), "text": _Text("b"), "mapping": {FrozenMapping(pin="1")}}
+
+    assert repr(RecursivelyCensoredDictWrapper(body)) == (
+        "{'set': {'a'}, 'text': 'b', 'mapping': {{'pin': '**********'}}}"
+    )
+
+
+def test_body_whose_text_cannot_be_made_is_named() -> None:
+    text = repr(RecursivelyCensoredDictWrapper({"time": datetime.datetime(2020, 1, 1, tzinfo=_BrokenZone())}))
+
+    assert text == "<dict that cannot be shown: ValueError>"
 
 
 def test_hostile_objects_in_every_position_do_not_raise() -> None:
