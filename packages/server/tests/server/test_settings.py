@@ -52,9 +52,10 @@ WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"extra_fields_to_redact": ["shoe_size", 5, []]}, "extra_fields_to_redact"),
     ({"extra_fields_to_redact": {"shoe_size", 5}}, "extra_fields_to_redact"),
 ]
+WRONG_IDS = [f"{number} {next(iter(settings))}" for number, (settings, _) in enumerate(WRONG_SETTINGS)]
 
 
-@pytest.mark.parametrize(("settings", "message"), WRONG_SETTINGS, ids=str)
+@pytest.mark.parametrize(("settings", "message"), WRONG_SETTINGS, ids=WRONG_IDS)
 def test_wrong_setting_is_refused_by_name(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ServerSettings.ImproperlyConfigured, match=message):
         load(**settings)

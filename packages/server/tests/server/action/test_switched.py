@@ -125,7 +125,19 @@ def test_map_and_its_items_need_not_be_tuples() -> None:
         iter([(5, First), (6, Second)]),
         ((5, First), {1, 2}),
     ],
-    ids=repr,
+    ids=[
+        "None",
+        "number",
+        "empty",
+        "one item",
+        "item is a number",
+        "item is too short",
+        "item is too long",
+        "switch is a string",
+        "action is a string",
+        "without length",
+        "item is a set",
+    ],
 )
 def test_malformed_map_is_refused_when_the_class_is_defined(items: Any) -> None:
     with pytest.raises(ValueError, match="switch_to_action_map"):

@@ -35,10 +35,12 @@ class WithValue:
 
 
 FIVES = [5, 5.9, Plain.FIVE, Integer.FIVE, WithInt(), WithValue(5), WithValue(WithInt())]
+FIVE_IDS = ["int", "float", "Enum", "IntEnum", "__int__", "value int", "value __int__"]
 NO_SWITCHES = [None, "5", object(), WithValue("5"), WithValue(None), [5]]
+NO_SWITCH_IDS = ["None", "str", "object", "value str", "value None", "list"]
 
 
-@pytest.mark.parametrize("switch", FIVES, ids=repr)
+@pytest.mark.parametrize("switch", FIVES, ids=FIVE_IDS)
 def test_switch_has_an_integer(switch: Any) -> None:
     assert is_switch(switch)
     assert get_switch(switch) == 5
@@ -46,7 +48,7 @@ def test_switch_has_an_integer(switch: Any) -> None:
     assert list(SwitchSet([switch])) == [5]
 
 
-@pytest.mark.parametrize("item", NO_SWITCHES, ids=repr)
+@pytest.mark.parametrize("item", NO_SWITCHES, ids=NO_SWITCH_IDS)
 def test_what_is_no_switch_is_refused(item: Any) -> None:
     assert not is_switch(item)
     with pytest.raises(TypeError, match="switch does not implement the switch constant interface"):
