@@ -50,8 +50,8 @@ def take_element(lists: ReplyLists, key: bytes, message: bytes, service_name: st
 
     Raises:
         InvalidMessageError: The element makes no sense.
-        BrokenChunksError: It does not continue what came before it. That is forgotten. On the shared list,
-            the element may itself begin something, and can be given to this function again.
+        InterruptedChunksError: It does not continue what came before it. That is forgotten. On the shared
+            list, the element may itself begin something, and can be given to this function again.
     """
     if not message:
         return None

@@ -17,7 +17,7 @@ from pysoa.common.transport.errors import (
     MessageReceiveTimeout,
     PySOATransportError,
 )
-from pysoa.common.transport.redis_gateway._chunking import BrokenChunksError
+from pysoa.common.transport.redis_gateway._chunking import InterruptedChunksError
 from pysoa.common.transport.redis_gateway._commands import pack_blocking_pop, pack_pop_many
 from pysoa.common.transport.redis_gateway._core import RedisTransportCore
 from pysoa.common.transport.redis_gateway._inbox import Arrival, claim_arrival, take_element
@@ -265,19 +265,18 @@ class Mailbox:
         """Return the next response among what has come, or ``None`` if a wait is needed first."""
         while self._received:
             key, message = self._received.popleft()
-            with self._lock:
-                awaited = lists.awaited_by_list(key)
-                continues = lists.shared_chunks is not None and awaited is None
             try:
                 with self._lock:
                     arrival = take_element(lists, key, message, self._core.service_name)
                 response = None if arrival is None else self._opened(lists, arrival, key)
             except (InvalidMessageError, InvalidMessage) as error:
-                self._core.note_invalid(key.decode("utf-8"), message, error)
+                self._core.note_invalid(key, message, error)
+                with self._lock:
+                    awaited = lists.awaited_by_list(key)
                 if awaited is not None:
                     raise self._concerning(lists, awaited, error) from None
-                if continues and isinstance(error, BrokenChunksError):
-                    # It does not continue what came before it, but may begin something.
+                if isinstance(error, InterruptedChunksError):
+                    # The response that it should have continued is lost, but it may begin another.
                     self._received.appendleft((key, message))
             else:
                 if response is not None:
@@ -288,7 +287,7 @@ class Mailbox:
         """Return what is in a response, or ``None`` if nobody waits for it any more."""
         envelope = self._core.read_envelope(arrival.payload, arrival.content_type, arrival.protocol_version)
         try:
-            response = self._core.checked_message(key.decode("utf-8"), envelope)
+            response = self._core.checked_message(key, envelope)
         except MessageReceiveTimeout as error:
             with self._lock:
                 awaited = arrival.awaited or lists.awaited_by_id(_hashable(envelope.request_id))

@@ -61,6 +61,7 @@ class RedisServerTransport(ServerTransport):
         self._wait = self.core.request_wait(self._receive_queue_name)
         self._full_lists = FullLists()
         meters = self.core.meters
+        self._receive = self._receive_and_measure if meters.enabled else self._receive_request
         self._send: Callable[[int, dict[str, Any], dict[str, Any]], None]
         self._send = meters.timed("send", self._send_response)
         self._send_and_wait: Callable[[int, dict[str, Any], dict[str, Any]], None]
@@ -83,6 +84,9 @@ class RedisServerTransport(ServerTransport):
                 true.
             InvalidMessage: What came cannot be deserialized. Likewise.
         """
+        return self._receive()
+
+    def _receive_and_measure(self) -> ReceivedMessage:
         timer = self.core.meters.timer("receive")
         timer.__enter__()
         try:
