@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # pyright: reportPrivateUsage=false
 # What the run loop uses of Server is tested here, too.
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -254,6 +255,18 @@ def test_message_without_return_address_counts_as_none(
     assert "Thought to be impossible, but the transport returned None" in caplog.text
 
 
+def test_message_that_the_transport_has_reported_is_not_logged_as_an_error_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = InvalidMessageError("no request ID")
+    error.was_reported = True  # type: ignore[attr-defined]  # as the Redis transport sets it
+    server = make_server(ScriptedTransport(error))
+
+    server.handle_next_request()
+
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_trouble_with_receiving_is_for_the_run_loop_to_handle() -> None:
     server = make_server(ScriptedTransport(MessageReceiveError("no connection")))
 
@@ -443,6 +456,17 @@ def test_action_that_ends_the_process_still_gets_its_caller_an_answer(exception:
     response = response_to(transport, 1)
     assert [error["code"] for error in response["errors"]] == ["SERVER_ERROR"]
     assert response["context"] == {"correlation_id": "the-id"}
+
+
+def test_cancelled_task_in_an_action_is_an_error_of_that_action() -> None:
+    class CancelledServer(PingServer):
+        action_class_map = {"cancelled": raises(asyncio.CancelledError())}
+
+    transport = ScriptedTransport(message(job("cancelled")))
+
+    make_server(transport, CancelledServer).handle_next_request()
+
+    assert response_to(transport, 1)["actions"][0]["errors"][0]["code"] == "SERVER_ERROR"
 
 
 def test_interrupt_from_the_keyboard_is_not_held_up_by_an_answer() -> None:

@@ -46,7 +46,7 @@ def process_job(server: Server, job_request: Any) -> JobResponse:
     except JobError as error:
         server._count("server.error.job_error")
         response = JobResponse(errors=error.errors)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         response = server.handle_unhandled_exception(error, JobResponse)
     echo_correlation_id(job_request, response)
     return response

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # The names with an underscore are the part of Server that its own modules share.
 # pyright: reportPrivateUsage=false
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 from pymetrics.instruments import TimerResolution
@@ -80,8 +82,11 @@ def _is_complete(server: Server, message: ReceivedMessage) -> bool:
 
 def _note_unreadable_message(server: Server, error: Exception) -> None:
     server._count("server.error.invalid_message")
-    server.logger.error(
-        "Dropped a message that could not be read, so that nobody can be answered: %s: %s",
+    # A transport that has told the sender and the log already says so by this attribute.
+    level = logging.DEBUG if getattr(error, "was_reported", False) else logging.ERROR
+    server.logger.log(
+        level,
+        "Dropped a message that could not be read: %s: %s",
         type(error).__name__,
         error,
     )
@@ -130,7 +135,7 @@ def _compute_response(server: Server, body: Any) -> JobResponse:
     try:
         server.perform_pre_request_actions()
         return server.process_job(body)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         return _respond_to_exception(server, error, body)
 
 
