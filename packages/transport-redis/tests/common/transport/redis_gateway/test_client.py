@@ -669,3 +669,39 @@ class TestMetrics:
         assert caught.value.request_id == 1  # type: ignore[attr-defined]  # set by the transport
         assert metrics.count_of(PREFIX + "receive.error.invalid_message") == 1
         assert client.requests_outstanding == 0
+
+
+class TestPermissions:
+    COMMANDS = "blpop lpop rpush llen ltrim ttl expire del eval evalsha multi exec ping"
+
+    def test_user_with_the_documented_permissions_can_call(self, metrics: Any) -> None:
+        rules = " ".join("+" + command for command in self.COMMANDS.split())
+        with RedisServer(config=[f"user worker on >secret ~pysoa:* -@all {rules}"]) as server:
+            settings = {
+                "backend_type": "redis.standard",
+                "backend_layer_kwargs": {
+                    "hosts": [(server.host, server.port)],
+                    "connection_kwargs": {"username": "worker", "password": "secret"},
+                },
+            }
+            client = RedisClientTransport("example", metrics, **settings)
+            worker = RedisServerTransport(
+                "example",
+                metrics,
+                1,
+                chunk_messages_larger_than_bytes=102_400,
+                maximum_message_size_in_bytes=600_000,
+                **settings,
+            )
+            for number, size in enumerate((1, 10_000, 300_000)):
+                client.send_request_message(number, META, {"a": "x" * min(size, 50_000)})
+                client.send_request_message(number + 10, META, {})
+                for _ in range(2):
+                    request = worker.receive_request_message()
+                    worker.send_response_and_wait(
+                        request.request_id or 0, request.meta or {}, {"a": "x" * size}
+                    )
+
+                sizes = [len((client.receive_response_message().body or {})["a"]) for _ in range(2)]
+
+                assert sizes == [size, size]
