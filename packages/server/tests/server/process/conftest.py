@@ -54,6 +54,11 @@ from pysoa.server.action import Action
 from pysoa.server.server import Server
 
 
+def say(*words):
+    # In one piece: several processes write to the same file.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+
 class Pid(Action):
     def run(self, request):
         return {"pid": os.getpid(), "fid": request._server._forked_process_id}
@@ -61,7 +66,7 @@ class Pid(Action):
 
 class Sleep(Action):
     def run(self, request):
-        print("sleeping", flush=True)
+        say("sleeping")
         time.sleep(request.body["seconds"])
         return {"slept": request.body["seconds"]}
 
@@ -90,17 +95,17 @@ class ProcessServer(Server):
     def setup(self):
         super().setup()
         from_env("TEST_IN_SETUP")
-        print("set up", self._forked_process_id, os.getpid(), flush=True)
+        say("set up", self._forked_process_id, os.getpid())
 
     def teardown(self):
-        print("torn down", self._forked_process_id, flush=True)
+        say("torn down", self._forked_process_id)
         from_env("TEST_IN_TEARDOWN")
         super().teardown()
 
     @classmethod
     def pre_fork(cls):
         super().pre_fork()
-        print("pre fork", flush=True)
+        say("pre fork")
         from_env("TEST_IN_PRE_FORK")
 """
 

@@ -69,6 +69,11 @@ from pysoa.server.action import Action
 from pysoa.server.server import Server
 
 
+def say(*words):
+    # In one piece: several processes write to the same file.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+
 def opened():
     return sorted(c.alias for c in connections.all(initialized_only=True) if c.connection is not None)
 
@@ -136,11 +141,11 @@ class ProcessServer(Server):
     def pre_fork(cls):
         super().pre_fork()
         Query(None).run(None)
-        print("pre fork opened", opened(), flush=True)
+        say("pre fork opened", opened())
 
     def setup(self):
         super().setup()
-        print("set up with", opened(), flush=True)
+        say("set up with", opened())
 """
 
 _STANDALONE = """\

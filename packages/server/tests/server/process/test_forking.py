@@ -16,7 +16,7 @@ from pysoa.common.transport.errors import MessageReceiveTimeout
 if TYPE_CHECKING:
     from .conftest import Service, ServiceProcess
 
-_DIE_AT_ONCE = {"TEST_IN_SETUP": "print('dying', flush=True); os._exit(9)"}
+_DIE_AT_ONCE = {"TEST_IN_SETUP": "say('dying'); os._exit(9)"}
 
 
 def _wait_until_gone(pids: list[int], timeout: float = 15.0) -> None:
@@ -90,7 +90,7 @@ class TestStart:
             workers=2,
             environment={
                 "TEST_IN_PRE_FORK": "loaded = 'by the parent'",
-                "TEST_IN_SETUP": "print('found', loaded, flush=True)",
+                "TEST_IN_SETUP": "say('found', loaded)",
             },
         )
 
@@ -193,9 +193,7 @@ class TestParent:
         assert process.output.count("torn down") == 2
 
     def test_workers_still_in_setup_end_when_the_parent_is_told_to_stop(self, service: Service) -> None:
-        process = service.start(
-            "--fork", "2", environment={"TEST_IN_SETUP": "print('slow', flush=True); time.sleep(60)"}
-        )
+        process = service.start("--fork", "2", environment={"TEST_IN_SETUP": "say('slow'); time.sleep(60)"})
         process.wait_for_output("slow", count=2)
         started = time.monotonic()
 
@@ -211,7 +209,7 @@ class TestParent:
             environment={
                 "TEST_IN_SETUP": "import pathlib\n"
                 "mark = pathlib.Path('mark')\n"
-                "if mark.exists(): print('slow', flush=True); time.sleep(60)"
+                "if mark.exists(): say('slow'); time.sleep(60)"
             },
         )
         process.wait_for_output("set up", count=2)

@@ -42,11 +42,11 @@ def test_long_job_lets_the_file_grow_old_unless_the_settings_ask_otherwise(servi
     path = service.folder / "beat"
     settings = {"heartbeat_file": str(path), "heartbeat_during_jobs": True}
     process = service.start_and_wait(settings=json.dumps(settings))
-    service.client().send_request(service.name, [{"action": "sleep", "body": {"seconds": 5}}])
+    service.client().send_request(service.name, [{"action": "sleep", "body": {"seconds": 4}}])
     process.wait_for_output("sleeping")
     at_start = float(path.read_text())
 
-    deadline = time.monotonic() + 4.5
+    deadline = time.monotonic() + 3.9
     while float(path.read_text()) <= at_start and time.monotonic() < deadline:
         time.sleep(0.02)
 

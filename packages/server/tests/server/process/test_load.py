@@ -89,10 +89,10 @@ def load(service: Service) -> Iterator[Load]:
 def test_every_request_taken_by_four_workers_is_answered_when_they_are_told_to_stop(
     service: Service,
 ) -> None:
-    process = service.start_and_wait("--fork", "4", workers=4)
     client = service.client()
-    jobs = [[{"action": "busy", "body": {"number": number}}] for number in range(400)]
+    jobs = [[{"action": "busy", "body": {"number": number}}] for number in range(2000)]
     sent = {client.send_request(service.name, job, message_expiry_in_seconds=60) for job in jobs}
+    process = service.start_and_wait("--fork", "4", workers=4)
     answered: set[int] = set()
     for request_id, _ in client.get_all_responses(service.name, receive_timeout_in_seconds=10):
         answered.add(request_id)

@@ -159,16 +159,14 @@ def test_other_modules_may_change(service: Service) -> None:
     time.sleep(1.5)  # a service tells once a second what it has loaded
 
     (service.folder / "other.py").write_text("number = 20\n")
-    time.sleep(2)  # long enough for either watcher to notice
+    time.sleep(1.3)  # long enough for either watcher to notice
 
     assert "File change detected" not in process.output
     assert process.stop() == 0
 
 
 def test_interpreter_options_are_passed_on(service: Service) -> None:
-    service.append(
-        "server.py", "\nimport sys; print('X options', sys._xoptions, sys.flags.optimize, flush=True)\n"
-    )
+    service.append("server.py", "\nimport sys; say('X options', sys._xoptions, sys.flags.optimize)\n")
 
     process = service.start_and_wait(
         *_WATCH,

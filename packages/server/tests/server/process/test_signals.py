@@ -103,7 +103,7 @@ def test_forced_shutdown_does_not_wait_longer_than_the_grace_for_teardown(servic
 
 
 def test_signal_during_setup_ends_the_service_with_code_0(service: Service) -> None:
-    process = service.start(environment={"TEST_IN_SETUP": "print('slow', flush=True); time.sleep(60)"})
+    process = service.start(environment={"TEST_IN_SETUP": "say('slow'); time.sleep(60)"})
     process.wait_for_output("slow")
 
     assert process.stop(5) == 0
@@ -127,10 +127,7 @@ def test_failing_teardown_does_not_leave_the_process_hanging(service: Service) -
 
 def test_signals_while_the_process_ends_do_not_change_its_exit_code(service: Service) -> None:
     process = service.start_and_wait(
-        environment={
-            "TEST_IN_SETUP": "import atexit; atexit.register(lambda: (print('bye', flush=True), "
-            "time.sleep(1)))"
-        }
+        environment={"TEST_IN_SETUP": "import atexit; atexit.register(lambda: (say('bye'), time.sleep(1)))"}
     )
     process.terminate()
     process.wait_for_output("bye")
