@@ -92,8 +92,9 @@ def test_old_requests_are_forgotten_bit_by_bit() -> None:
     for number in range(10):
         lists.begin(number, float(number))
 
-    for _ in range(3):
-        lists.forget_old(4.5)
+    lists.forget_old(4.5, 3)
+    assert lists.outstanding == 7
+    lists.forget_old(4.5, 3)
 
     assert lists.outstanding == 5
     assert lists.awaited_by_id(4) is None
@@ -103,7 +104,7 @@ def test_old_requests_are_forgotten_bit_by_bit() -> None:
 def test_forgetting_is_harmless_when_nothing_is_awaited() -> None:
     lists = new_lists()
 
-    lists.forget_old(1e9)
+    lists.forget_old(1e9, 5)
 
     assert lists.outstanding == 0
 

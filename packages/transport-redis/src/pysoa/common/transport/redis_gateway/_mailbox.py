@@ -41,6 +41,7 @@ NOTHING: Final = ReceivedMessage(None, None, None)
 """What a receive returns when no request is outstanding."""
 _FORGET_AFTER_S: Final = 60.0
 """How long after its expiry a request is still awaited if nobody says that it is not."""
+_REQUESTS_BETWEEN_FORGETTING: Final = 32
 _WAKE_UP_TTL_S: Final = 60
 
 
@@ -107,7 +108,9 @@ class Mailbox:
         """
         with self._lock:
             now = time.monotonic()
-            lists.forget_old(now)
+            # Once in a while, and then more than have come since.
+            if not lists.sent % _REQUESTS_BETWEEN_FORGETTING:
+                lists.forget_old(now, 2 * _REQUESTS_BETWEEN_FORGETTING)
             return lists.begin(request_id, now + life_s + _FORGET_AFTER_S)
 
     def stop(self, lists: ReplyLists, awaited: Awaited, error: BaseException) -> None:
@@ -202,11 +205,12 @@ class Mailbox:
 
     def _wait_as_planned(self, plan: WaitPlan, remaining_s: float) -> None:
         try:
-            connect_by = time.monotonic() + min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
-            if self._unread:
-                self._leave_old_master(plan.master_index, connect_by)
-            if self._connection is None:
-                self._connection = self._core.receiver.connect(plan.master_index, connect_by)
+            if self._unread or self._connection is None:
+                connect_by = time.monotonic() + min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
+                if self._unread:
+                    self._leave_old_master(plan.master_index, connect_by)
+                if self._connection is None:
+                    self._connection = self._core.receiver.connect(plan.master_index, connect_by)
             self._wait(self._connection, plan, remaining_s)
         except BaseException as error:
             if not self._is_answer_hoped_for(error):
@@ -239,19 +243,20 @@ class Mailbox:
     def _wait_once(self, connection: CommandConnection, plan: WaitPlan, remaining_s: float) -> None:
         now = time.monotonic()
         # A server that is slow for a moment is no reason to give up before the caller's time is over.
-        read_by = now + max(plan.timeout_s, remaining_s) + READ_SLACK_S
-        if not self._unread:
+        read_by = now + remaining_s + READ_SLACK_S
+        unread = self._unread
+        if not unread:
             packed = pack_blocking_pop(plan.keys, plan.timeout_s)
             if plan.drained is not None:
                 packed += pack_pop_many(plan.drained.packed_key, plan.drain_count)
             connection.write(packed, read_by)
             self._forget_at = now + PATIENCE_S
-            self._unread.append(self._take_popped)
+            unread.append(self._take_popped)
             if plan.drained is not None:
-                self._unread.append(functools.partial(self._take_drained, plan.drained.key))
-        while self._unread:
+                unread.append(functools.partial(self._take_drained, plan.drained.key))
+        while unread:
             reply = connection.read(read_by)
-            self._unread.popleft()(reply)
+            unread.popleft()(reply)
 
     def _take_popped(self, reply: object) -> None:
         popped = popped_key_and_element(reply)

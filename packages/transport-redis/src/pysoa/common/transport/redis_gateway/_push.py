@@ -107,7 +107,9 @@ class Pusher:
     def deadline_for(self, outgoing: Outgoing) -> float:
         """Return until when, in ``time.monotonic()`` seconds, Redis may take to accept the message."""
         life_s = outgoing.expires_at - time.time()
-        return time.monotonic() + min(max(life_s, _SHORTEST_LIMIT_S), COMMAND_LIMIT_S)
+        if life_s >= COMMAND_LIMIT_S:
+            return time.monotonic() + COMMAND_LIMIT_S
+        return time.monotonic() + max(life_s, _SHORTEST_LIMIT_S)
 
     def push(
         self,

@@ -129,7 +129,8 @@ class ReplyLists:
         self._by_id: dict[object, Awaited] = {}
         self._by_list: dict[bytes, Awaited] = {}
         self._partly_received: dict[bytes, Awaited] = {}
-        self._sent = 0
+        self.sent = 0
+        """How many requests have been begun."""
         self._wide_answers_left = 1
         self._last_answer_was_chunked = False
         self._rotation = 0
@@ -148,8 +149,8 @@ class ReplyLists:
         """
         exclusive_list = self._free.pop() if self._free else self._new_list()
         twin = self._by_id.get(request_id)
-        awaited = Awaited(request_id, exclusive_list, self._sent, forget_at, twin)
-        self._sent += 1
+        awaited = Awaited(request_id, exclusive_list, self.sent, forget_at, twin)
+        self.sent += 1
         self._by_id[request_id] = awaited
         self._by_list[exclusive_list.key] = awaited
         return awaited
@@ -180,9 +181,14 @@ class ReplyLists:
         awaited.chunks = chunks
         self._partly_received[awaited.exclusive_list.key] = awaited
 
-    def forget_old(self, now: float) -> None:
-        """Give up the oldest requests if their time is over; a few at a time, so that it never takes long."""
-        for _ in range(2):
+    def forget_old(self, now: float, at_most: int) -> None:
+        """Give up the oldest requests if their time is over.
+
+        Args:
+            now: The current time, in the caller's monotonic seconds.
+            at_most: How many to give up at once, so that it never takes long.
+        """
+        for _ in range(at_most):
             oldest = next(iter(self._by_list.values()), None)
             if oldest is None or oldest.forget_at > now:
                 return
@@ -230,7 +236,7 @@ class ReplyLists:
             keys.insert(0, drained.packed_key)
         is_wakeable = longest_s == _LONGEST_WIDE_SLICE_S
         timeout_s = min(remaining_s, longest_s)
-        return WaitPlan(keys, timeout_s, drained, drain_count, self._sent, is_wakeable, self.master_index)
+        return WaitPlan(keys, timeout_s, drained, drain_count, self.sent, is_wakeable, self.master_index)
 
     def _plan_drain(self) -> tuple[ReplyList | None, int]:
         if self.shared_chunks is not None:
