@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pysoa.client._exchange import Exchange, NextOf
+from pysoa.client._exchange import Exchange
 from pysoa.client._ledger import CLAIMED, Outcome
+from pysoa.client._wants import NextOf
 from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import JobResponse
 

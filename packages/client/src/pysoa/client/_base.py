@@ -264,14 +264,10 @@ class BaseClient:
         Tests replace the two public methods, and subclasses override them; then everything goes through
         these. Else the response is claimed for the call from the start, and comes by the shortest way.
         """
-        if not _CHANGES_OF_RECEIVING.isdisjoint(self.__dict__) or (
-            type(self).get_all_responses is not _GET_ALL_RESPONSES
-        ):
+        if not self._receives_originally():
             return self._send_and_expect(service_name, actions, options, continue_on_error)
-        if not self._sends_originally():
-            return self._send_and_claim(service_name, actions, options, continue_on_error)
-        handler = self._get_handler(service_name)
-        if not _is_unchanged(handler):
+        handler = self._plain_handler(service_name)
+        if handler is None:
             return self._send_and_claim(service_name, actions, options, continue_on_error)
         job_request = JobRequest(
             make_control(continue_on_error, False, options.control_extra, options.timeout),
@@ -287,8 +283,21 @@ class BaseClient:
         exchange = handler.exchange
         return handler.send_for(CLAIMED, job_request, options.timeout), exchange
 
+    def _plain_handler(self, service_name: str) -> ServiceHandler | None:
+        """Return the handler of a service, or ``None`` if the public methods must be used."""
+        if not (self._receives_originally() and self._sends_originally()):
+            return None
+        handler = self._get_handler(service_name)
+        return handler if _is_unchanged(handler) else None
+
+    # Neither overridden by a subclass nor replaced by a test? Written out, as it is asked for every job.
+
+    def _receives_originally(self) -> bool:
+        return type(self).get_all_responses is _GET_ALL_RESPONSES and _CHANGES_OF_RECEIVING.isdisjoint(
+            self.__dict__
+        )
+
     def _sends_originally(self) -> bool:
-        # Neither overridden by a subclass nor replaced by a test; written out, as it is done for every job.
         cls = type(self)
         return (
             cls.send_request is _SEND_REQUEST

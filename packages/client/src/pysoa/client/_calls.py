@@ -29,7 +29,7 @@ __all__ = (
 
 
 class Route(Protocol):
-    """The way on which the response to a request comes."""
+    """The way on which the responses of one service come."""
 
     receive_timeout_in_seconds: float
     """How long a receive without time limit takes at most."""
@@ -168,6 +168,19 @@ class Call:
             raise
         self._jobs.append(job)
 
+    def adopt(
+        self,
+        service_name: str,
+        actions: Iterable[Any],
+        request_id: int,
+        route: Route,
+        outcome: Outcome | None,
+    ) -> None:
+        """Take over a job that was sent already, and whose outcome, if any, has been received."""
+        job = _Job(service_name, actions)
+        job.request_id, job.route, job.outcome = request_id, route, outcome
+        self._jobs.append(job)
+
     def result(self, timeout: float | None = None) -> list[Any]:
         """Wait for all responses, raise what has to be raised, and expand the objects in the responses.
 
@@ -224,24 +237,23 @@ class Call:
             if job.outcome is None and route is not None:
                 deadline = time.monotonic() + (limit or route.receive_timeout_in_seconds)
                 group = {job.request_id: job}
-                self._collect_group(job.service_name, route, group, limit, deadline, catch_transport_errors)
+                self._collect_group(route, group, limit, deadline, catch_transport_errors)
             return
-        groups: dict[tuple[str, Route], dict[int, _Job]] = {}
+        groups: dict[Route, dict[int, _Job]] = {}
         for job in jobs:
             if job.outcome is None and job.route is not None:
-                groups.setdefault((job.service_name, job.route), {})[job.request_id] = job
+                groups.setdefault(job.route, {})[job.request_id] = job
         if not groups:
             return
         started = time.monotonic()
         timeout = limit
-        deadline = started + (limit or max(route.receive_timeout_in_seconds for _, route in groups))
-        for (service_name, route), awaited in groups.items():
-            self._collect_group(service_name, route, awaited, timeout, deadline, catch_transport_errors)
+        deadline = started + (limit or max(route.receive_timeout_in_seconds for route in groups))
+        for route, awaited in groups.items():
+            self._collect_group(route, awaited, timeout, deadline, catch_transport_errors)
             timeout = max(deadline - time.monotonic(), SHORTEST_WAIT_IN_SECONDS)
 
     def _collect_group(
         self,
-        service_name: str,
         route: Route,
         awaited: dict[int, _Job],
         timeout: float | None,
@@ -255,29 +267,26 @@ class Call:
         try:
             strangers = route.collect(missing, outcomes, timeout, deadline)
         except PySOATransportError as caught:
-            self._explain(caught, service_name, [awaited[i] for i in missing], route, timeout)
+            self._explain(caught, [awaited[i] for i in missing], timeout)
             if not catch_transport_errors:
                 raise
             error = caught
         finally:
             for request_id, outcome in outcomes.items():
-                job = awaited[request_id]
-                job.outcome = outcome
-                if isinstance(outcome, Exception):
-                    self._explain(outcome, service_name, [job], route, timeout)
+                awaited[request_id].outcome = outcome
         for request_id in missing:
             job = awaited[request_id]
             route.abandon(request_id)
             job.outcome = error or self._no_response(job, strangers)
 
     @staticmethod
-    def _explain(
-        error: Exception, service_name: str, jobs: Sequence[_Job], route: Route, timeout: float | None
-    ) -> None:
-        if isinstance(route, Exchange):  # what a test double raises is its own business
-            names = (name for job in jobs for name in job.action_names())
-            ids = [job.request_id for job in jobs]
-            add_details(error, service_name, names, ids, timeout or route.receive_timeout_in_seconds)
+    def _explain(error: Exception, jobs: Sequence[_Job], timeout: float | None) -> None:
+        for job in jobs[:1]:
+            if isinstance(job.route, Exchange):  # what a test double raises is its own business
+                names = (name for each in jobs for name in each.action_names())
+                ids = [each.request_id for each in jobs]
+                limit = timeout or job.route.receive_timeout_in_seconds
+                add_details(error, job.service_name, names, ids, limit)
 
     def _no_response(self, job: _Job, strangers: list[int]) -> UnexpectedResponseError:
         details = describe_call(job.service_name, job.action_names(), (job.request_id,), None)
@@ -298,6 +307,7 @@ class Call:
         for job in self._jobs:
             outcome = job.outcome
             if isinstance(outcome, Exception):
+                self._explain(outcome, [job], limit)
                 if not (options.catch_transport_errors and isinstance(outcome, PySOATransportError)):
                     raise outcome
             elif outcome is not None:
@@ -344,6 +354,7 @@ class Call:
         responses: list[tuple[Batch, JobResponse]] = []
         for batch, job in self._round:
             if isinstance(job.outcome, Exception):
+                self._explain(job.outcome, [job], None)
                 raise job.outcome
             if job.outcome is not None:
                 responses.append((batch, job.outcome))

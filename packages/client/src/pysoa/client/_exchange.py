@@ -13,20 +13,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from pysoa.client._ledger import CLAIMED, Ledger, Outcome
+from pysoa.client._wants import Claim, One, Want
 from pysoa.common.interfaces import AbandonsRequests
 from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.common.types import JobResponse
 
 __all__ = (
     "SHORTEST_WAIT_IN_SECONDS",
-    "Claim",
     "Exchange",
-    "NextOf",
     "ReceiveTask",
-    "Want",
 )
 
 _logger = logging.getLogger(__name__)
@@ -36,126 +34,6 @@ ReceiveTask: TypeAlias = Callable[[float | None], tuple[int | None, JobResponse 
 
 SHORTEST_WAIT_IN_SECONDS: Final = 0.01
 """What is left to wait when nothing is: long enough to get what is there, short enough not to matter."""
-
-
-class Want(Protocol):
-    """What a thread waits for."""
-
-    def collect(self, ledger: Ledger) -> bool:
-        """Take out of the ledger what has arrived for this want; tell whether it is fulfilled."""
-        ...
-
-    def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
-        """Take an outcome that has just come, if this is who wants it; tell whether it is."""
-        ...
-
-    def is_fulfilled(self) -> bool:
-        """Tell whether nothing is missing any more."""
-        ...
-
-    def is_awaited(self, ledger: Ledger) -> bool:
-        """Tell whether the transport may still have something for this want."""
-        ...
-
-    def count_awaited(self, ledger: Ledger) -> int:
-        """Return how many responses the transport may still have for this want."""
-        ...
-
-    def may_include(self, request_id: int) -> bool:
-        """Tell whether the response to this request may be for this want."""
-        ...
-
-
-class Claim:
-    """Wants the responses to certain requests, all of them.
-
-    Args:
-        missing: The ids. Those whose outcomes have been collected are removed, so that a wait that fails can
-            be taken up again.
-        outcomes: Where to put the outcomes.
-    """
-
-    __slots__ = ("missing", "outcomes")
-
-    def __init__(self, missing: set[int], outcomes: dict[int, Outcome]) -> None:
-        self.missing = missing
-        self.outcomes = outcomes
-
-    def collect(self, ledger: Ledger) -> bool:
-        """See :class:`Want`."""
-        if ledger.has_arrivals:
-            for request_id in tuple(self.missing):
-                outcome = ledger.take(request_id)
-                if outcome is not None:
-                    self.outcomes[request_id] = outcome
-                    self.missing.discard(request_id)
-        return not self.missing
-
-    def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
-        """See :class:`Want`."""
-        if request_id not in self.missing or not ledger.settle(request_id):
-            return False
-        self.outcomes[request_id] = outcome
-        self.missing.discard(request_id)
-        return True
-
-    def is_fulfilled(self) -> bool:
-        """See :class:`Want`."""
-        return not self.missing
-
-    def is_awaited(self, ledger: Ledger) -> bool:
-        """See :class:`Want`."""
-        return ledger.awaits_any(self.missing)
-
-    def count_awaited(self, ledger: Ledger) -> int:
-        """See :class:`Want`."""
-        return ledger.count_awaited(self.missing)
-
-    def may_include(self, request_id: int) -> bool:
-        """See :class:`Want`."""
-        return request_id in self.missing
-
-
-class NextOf:
-    """Wants the next response that nobody claims and that is for one of these owners.
-
-    Args:
-        owners: The owners, compared by identity.
-    """
-
-    __slots__ = ("outcome", "owners")
-
-    def __init__(self, owners: tuple[object, ...]) -> None:
-        self.owners = owners
-        self.outcome: tuple[int, Outcome] | None = None
-
-    def collect(self, ledger: Ledger) -> bool:
-        """See :class:`Want`."""
-        self.outcome = ledger.take_next_of(self.owners)
-        return self.outcome is not None
-
-    def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
-        """See :class:`Want`."""
-        if request_id not in ledger.awaited_of(self.owners) or not ledger.settle(request_id):
-            return False
-        self.outcome = (request_id, outcome)
-        return True
-
-    def is_fulfilled(self) -> bool:
-        """See :class:`Want`."""
-        return self.outcome is not None
-
-    def is_awaited(self, ledger: Ledger) -> bool:
-        """See :class:`Want`."""
-        return bool(ledger.awaited_of(self.owners))
-
-    def count_awaited(self, ledger: Ledger) -> int:
-        """See :class:`Want`."""
-        return len(ledger.awaited_of(self.owners))
-
-    def may_include(self, request_id: int) -> bool:  # noqa: ARG002 - part of the protocol
-        """See :class:`Want`."""
-        return True
 
 
 class _Follower:
@@ -333,6 +211,21 @@ class Exchange:
             if self._after_collecting is not None:
                 self._after_collecting()
         return []
+
+    def collect_one(self, request_id: int, timeout: float | None) -> Outcome | None:
+        """Return the outcome of one claimed request as soon as it is in; ``None`` if it will not come.
+
+        Raises:
+            MessageReceiveTimeout: It did not come in time.
+            Exception: What the transport or a middleware raised.
+        """
+        want = One(request_id)
+        try:
+            self.wait(want, timeout, time.monotonic() + (timeout or self.receive_timeout_in_seconds))
+        finally:
+            if self._after_collecting is not None:
+                self._after_collecting()
+        return want.outcome
 
     def wait(self, want: Want, timeout: float | None, deadline: float) -> bool:
         """Wait until a want is fulfilled.

@@ -10,9 +10,10 @@ from typing import Any, Final, ParamSpec, TypeAlias, TypeVar, cast
 from pymetrics.recorders.base import MetricsRecorder
 
 from pysoa.client._details import add_details
-from pysoa.client._exchange import SHORTEST_WAIT_IN_SECONDS, Exchange, NextOf, ReceiveTask
+from pysoa.client._exchange import SHORTEST_WAIT_IN_SECONDS, Exchange, ReceiveTask
 from pysoa.client._fork import call_in_forked_child
 from pysoa.client._requests import check_seconds
+from pysoa.client._wants import NextOf
 from pysoa.client.middleware import (
     ClientMiddleware,
     ClientRequestMiddlewareTask,

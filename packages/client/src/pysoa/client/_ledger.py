@@ -106,6 +106,8 @@ class Ledger:
 
     def take(self, request_id: int) -> Outcome | None:
         """Remove and return what arrived for this id, or return ``None``."""
+        if not self._arrived:
+            return None
         arrived = self._arrived.pop(request_id, None)
         if arrived is None:
             return None
@@ -136,6 +138,10 @@ class Ledger:
     def count_pending(self) -> int:
         """Return how many responses have not arrived yet."""
         return len(self._pending)
+
+    def awaits(self, request_id: int) -> bool:
+        """Tell whether the transport may still have the response to this request."""
+        return request_id in self._pending and request_id not in self._unsent
 
     def awaits_any(self, request_ids: Iterable[int]) -> bool:
         """Tell whether the transport may still have the response to any of these requests."""

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pysoa.client._base import (
     ActionRequestArgument,
     ActionRequestArgumentIterable,
     ActionRequestArgumentList,
-    BaseClient,
     JobRequestArgument,
     is_original,
 )
-from pysoa.client._calls import Call, CallOptions
+from pysoa.client._future_calls import FutureCalls
 from pysoa.client._futures import FutureSOAResponse
 from pysoa.client._handler import ServiceHandler
-from pysoa.client._requests import check_control_of_call, check_seconds, new_correlation_id
-from pysoa.client.errors import UnexpectedResponseError
+from pysoa.client._requests import (
+    check_control_of_call,
+    check_seconds,
+    make_context,
+    make_control,
+)
+from pysoa.client._responses import only_action
+from pysoa.client._shortcut import send_and_wait
 from pysoa.client.expander import Expansions
-from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobResponse
+from pysoa.common.types import (
+    ActionRequest,
+    ActionResponse,
+    Body,
+    Context,
+    Control,
+    JobRequest,
+    JobResponse,
+)
 
 __all__ = (
     "ActionRequestArgument",
@@ -32,7 +45,7 @@ __all__ = (
 )
 
 
-class Client(BaseClient):
+class Client(FutureCalls):
     """Calls the actions of services, one by one, several in one job, or in parallel.
 
     ::
@@ -123,19 +136,48 @@ class Client(BaseClient):
                 context=context,
                 control_extra=control_extra,
             ).result()
-        call = self._new_call(
-            expansions,
-            raise_job_errors,
-            raise_action_errors,
-            timeout,
-            switches,
-            correlation_id,
-            context,
-            control_extra,
-        )
-        call.send(service_name, [ActionRequest(action, body or {})])
+        actions = [ActionRequest(action, body or {})]
+        handler = None if expansions else self._plain_handler(service_name)
+        if handler is None:
+            call = self._new_call(
+                expansions,
+                raise_job_errors,
+                raise_action_errors,
+                timeout,
+                switches,
+                correlation_id,
+                context,
+                control_extra,
+            )
+            call.send(service_name, actions)
+        else:
+            # The shortest way. Only if something is odd about the response it joins the usual one.
+            check_seconds("timeout", timeout)
+            check_control_of_call(control_extra)
+            timeout = timeout or None
+            job_request = JobRequest(
+                make_control(False, False, control_extra, timeout),
+                make_context(self.context, switches, correlation_id, context),
+                actions,
+            )
+            exchange, request_id, response = send_and_wait(handler, job_request, timeout)
+            if isinstance(response, JobResponse) and not response.errors and response.actions:
+                action_response = response.actions[0]
+                if not action_response.errors:
+                    return action_response
+            call = self._new_call(
+                None,
+                raise_job_errors,
+                raise_action_errors,
+                timeout,
+                switches,
+                correlation_id,
+                context,
+                control_extra,
+            )
+            call.adopt(service_name, actions, request_id, exchange, response)
         try:
-            return _only_action(call.result()[0], service_name, action)
+            return only_action(call.result()[0], service_name, action)
         except BaseException:
             call.abandon()
             raise
@@ -344,158 +386,6 @@ class Client(BaseClient):
             control_extra=control_extra,
         ).result()
 
-    def call_action_future(
-        self,
-        service_name: str,
-        action: str,
-        body: Body | None = None,
-        expansions: Expansions | None = None,
-        raise_job_errors: bool = True,
-        raise_action_errors: bool = True,
-        timeout: float | None = None,
-        switches: Iterable[Any] | None = None,
-        correlation_id: str | None = None,
-        context: Context | None = None,
-        control_extra: Control | None = None,
-    ) -> FutureSOAResponse[ActionResponse]:
-        """Do what :meth:`call_action` does, but return at once with a future of the action response.
-
-        The request is sent before this method returns, and errors of sending are raised by it. All others are
-        raised by the ``result`` of the future.
-        """
-        job_response = self.call_actions_future(
-            service_name=service_name,
-            actions=[ActionRequest(action, body or {})],
-            expansions=expansions,
-            raise_job_errors=raise_job_errors,
-            raise_action_errors=raise_action_errors,
-            timeout=timeout,
-            switches=switches,
-            correlation_id=correlation_id,
-            context=context,
-            control_extra=control_extra,
-        )
-
-        def get_response(result_timeout: float | None) -> ActionResponse:
-            return _only_action(job_response.result(result_timeout), service_name, action)
-
-        return self.FutureResponse(get_response)
-
-    def call_actions_future(
-        self,
-        service_name: str,
-        actions: ActionRequestArgumentList,
-        expansions: Expansions | None = None,
-        raise_job_errors: bool = True,
-        raise_action_errors: bool = True,
-        timeout: float | None = None,
-        switches: Iterable[Any] | None = None,
-        correlation_id: str | None = None,
-        continue_on_error: bool = False,
-        context: Context | None = None,
-        control_extra: Control | None = None,
-    ) -> FutureSOAResponse[JobResponse]:
-        """Do what :meth:`call_actions` does, but return at once with a future of the job response.
-
-        The request is sent before this method returns, and errors of sending are raised by it. All others are
-        raised by the ``result`` of the future.
-        """
-        call = self._new_call(
-            expansions,
-            raise_job_errors,
-            raise_action_errors,
-            timeout,
-            switches,
-            correlation_id,
-            context,
-            control_extra,
-            continue_on_error=continue_on_error,
-        )
-        call.send(service_name, actions)
-
-        def get_response(result_timeout: float | None) -> JobResponse:
-            response: JobResponse = call.result(result_timeout)[0]
-            return response
-
-        return self.FutureResponse(get_response)
-
-    def call_actions_parallel_future(
-        self,
-        service_name: str,
-        actions: ActionRequestArgumentIterable,
-        expansions: Expansions | None = None,
-        raise_job_errors: bool = True,
-        raise_action_errors: bool = True,
-        catch_transport_errors: bool = False,
-        timeout: float | None = None,
-        switches: Iterable[Any] | None = None,
-        correlation_id: str | None = None,
-        context: Context | None = None,
-        control_extra: Control | None = None,
-    ) -> FutureSOAResponse[Generator[ActionResponse, None, None]]:
-        """Do what :meth:`call_actions_parallel` does, but return at once with a future of the generator.
-
-        The requests are sent before this method returns, and errors of sending are raised by it. All others
-        are raised by the ``result`` of the future.
-        """
-        job_responses = self.call_jobs_parallel_future(
-            jobs=({"service_name": service_name, "actions": [action]} for action in actions),
-            expansions=expansions,
-            raise_job_errors=raise_job_errors,
-            raise_action_errors=raise_action_errors,
-            catch_transport_errors=catch_transport_errors,
-            timeout=timeout,
-            switches=switches,
-            correlation_id=correlation_id,
-            context=context,
-            control_extra=control_extra,
-        )
-
-        def get_response(result_timeout: float | None) -> Generator[ActionResponse, None, None]:
-            return _only_actions(job_responses.result(result_timeout), service_name)
-
-        return self.FutureResponse(get_response)
-
-    def call_jobs_parallel_future(
-        self,
-        jobs: Iterable[JobRequestArgument],
-        expansions: Expansions | None = None,
-        raise_job_errors: bool = True,
-        raise_action_errors: bool = True,
-        catch_transport_errors: bool = False,
-        timeout: float | None = None,
-        switches: Iterable[Any] | None = None,
-        correlation_id: str | None = None,
-        continue_on_error: bool = False,
-        context: Context | None = None,
-        control_extra: Control | None = None,
-    ) -> FutureSOAResponse[list[JobResponse]]:
-        """Do what :meth:`call_jobs_parallel` does, but return at once with a future of the job responses.
-
-        The requests are sent before this method returns, and errors of sending are raised by it. All others
-        are raised by the ``result`` of the future.
-        """
-        call = self._new_call(
-            expansions,
-            raise_job_errors,
-            raise_action_errors,
-            timeout,
-            switches,
-            correlation_id,
-            context,
-            control_extra,
-            continue_on_error=continue_on_error,
-            catch_transport_errors=catch_transport_errors,
-            is_parallel=True,
-        )
-        try:
-            for job in jobs:
-                call.send(job["service_name"], job["actions"])
-        except BaseException:
-            call.abandon()
-            raise
-        return self.FutureResponse(call.result)
-
     def _is_extended(self) -> bool:
         """Tell whether a subclass or a test has its own futures, which blocking calls must then use."""
         return (
@@ -503,59 +393,6 @@ class Client(BaseClient):
             or not is_original(self, "call_actions_future", _CALL_ACTIONS_FUTURE)
             or self.FutureResponse is not FutureSOAResponse
         )
-
-    def _new_call(
-        self,
-        expansions: Expansions | None,
-        raise_job_errors: bool,
-        raise_action_errors: bool,
-        timeout: float | None,
-        switches: Iterable[Any] | None,
-        correlation_id: str | None,
-        context: Context | None,
-        control_extra: Control | None,
-        *,
-        continue_on_error: bool = False,
-        catch_transport_errors: bool = False,
-        is_parallel: bool = False,
-    ) -> Call:
-        """Check what was asked for, before anything is sent."""
-        check_seconds("timeout", timeout)
-        check_control_of_call(control_extra)
-        options = CallOptions(
-            raise_job_errors=raise_job_errors,
-            raise_action_errors=raise_action_errors,
-            catch_transport_errors=catch_transport_errors,
-            continue_on_error=continue_on_error,
-            timeout=timeout or None,
-            switches=switches,
-            correlation_id=correlation_id,
-            shared_correlation_id=new_correlation_id(),
-            context=context,
-            control_extra=control_extra,
-            trees=self._make_trees(expansions) if expansions else (),
-            is_parallel=is_parallel,
-        )
-        return Call(self._dispatch, self, options)
-
-
-def _only_action(response: JobResponse, service_name: str, action: str | None = None) -> ActionResponse:
-    if response.errors:
-        return cast(ActionResponse, response.errors)  # not one: so documented for raise_job_errors=False
-    if not response.actions:
-        name = "the action" if action is None else repr(action)
-        raise UnexpectedResponseError(
-            f"The job response of service {service_name!r} holds no response to {name}, and no errors. "
-            "A middleware of the client or of the service may have removed it."
-        )
-    return response.actions[0]
-
-
-def _only_actions(responses: Iterable[Any], service_name: str) -> Generator[ActionResponse, None, None]:
-    # A function of its own: it is the generator, so that whoever gets it gets what was received already.
-    for response in responses:
-        item: Any = response if isinstance(response, Exception) else _only_action(response, service_name)
-        yield item
 
 
 _CALL_ACTION_FUTURE: Final = Client.call_action_future

@@ -1,0 +1,214 @@
+"""The calls that return at once, with futures."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from pysoa.client._base import (
+    ActionRequestArgumentIterable,
+    ActionRequestArgumentList,
+    BaseClient,
+    JobRequestArgument,
+)
+from pysoa.client._calls import Call, CallOptions
+from pysoa.client._futures import FutureSOAResponse
+from pysoa.client._requests import check_control_of_call, check_seconds, new_correlation_id
+from pysoa.client._responses import only_action, only_actions
+from pysoa.client.expander import Expansions
+from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobResponse
+
+__all__ = ("FutureCalls",)
+
+
+class FutureCalls(BaseClient):
+    """The ``call_*_future`` methods of a client.
+
+    See :class:`pysoa.client.client.Client`.
+    """
+
+    def call_action_future(
+        self,
+        service_name: str,
+        action: str,
+        body: Body | None = None,
+        expansions: Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Any] | None = None,
+        correlation_id: str | None = None,
+        context: Context | None = None,
+        control_extra: Control | None = None,
+    ) -> FutureSOAResponse[ActionResponse]:
+        """Do what :meth:`call_action` does, but return at once with a future of the action response.
+
+        The request is sent before this method returns, and errors of sending are raised by it. All others are
+        raised by the ``result`` of the future.
+        """
+        job_response = self.call_actions_future(
+            service_name=service_name,
+            actions=[ActionRequest(action, body or {})],
+            expansions=expansions,
+            raise_job_errors=raise_job_errors,
+            raise_action_errors=raise_action_errors,
+            timeout=timeout,
+            switches=switches,
+            correlation_id=correlation_id,
+            context=context,
+            control_extra=control_extra,
+        )
+
+        def get_response(result_timeout: float | None) -> ActionResponse:
+            return only_action(job_response.result(result_timeout), service_name, action)
+
+        return self.FutureResponse(get_response)
+
+    def call_actions_future(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentList,
+        expansions: Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        timeout: float | None = None,
+        switches: Iterable[Any] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Context | None = None,
+        control_extra: Control | None = None,
+    ) -> FutureSOAResponse[JobResponse]:
+        """Do what :meth:`call_actions` does, but return at once with a future of the job response.
+
+        The request is sent before this method returns, and errors of sending are raised by it. All others are
+        raised by the ``result`` of the future.
+        """
+        call = self._new_call(
+            expansions,
+            raise_job_errors,
+            raise_action_errors,
+            timeout,
+            switches,
+            correlation_id,
+            context,
+            control_extra,
+            continue_on_error=continue_on_error,
+        )
+        call.send(service_name, actions)
+
+        def get_response(result_timeout: float | None) -> JobResponse:
+            response: JobResponse = call.result(result_timeout)[0]
+            return response
+
+        return self.FutureResponse(get_response)
+
+    def call_actions_parallel_future(
+        self,
+        service_name: str,
+        actions: ActionRequestArgumentIterable,
+        expansions: Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Any] | None = None,
+        correlation_id: str | None = None,
+        context: Context | None = None,
+        control_extra: Control | None = None,
+    ) -> FutureSOAResponse[Generator[ActionResponse, None, None]]:
+        """Do what :meth:`call_actions_parallel` does, but return at once with a future of the generator.
+
+        The requests are sent before this method returns, and errors of sending are raised by it. All others
+        are raised by the ``result`` of the future.
+        """
+        job_responses = self.call_jobs_parallel_future(
+            jobs=({"service_name": service_name, "actions": [action]} for action in actions),
+            expansions=expansions,
+            raise_job_errors=raise_job_errors,
+            raise_action_errors=raise_action_errors,
+            catch_transport_errors=catch_transport_errors,
+            timeout=timeout,
+            switches=switches,
+            correlation_id=correlation_id,
+            context=context,
+            control_extra=control_extra,
+        )
+
+        def get_response(result_timeout: float | None) -> Generator[ActionResponse, None, None]:
+            return only_actions(job_responses.result(result_timeout), service_name)
+
+        return self.FutureResponse(get_response)
+
+    def call_jobs_parallel_future(
+        self,
+        jobs: Iterable[JobRequestArgument],
+        expansions: Expansions | None = None,
+        raise_job_errors: bool = True,
+        raise_action_errors: bool = True,
+        catch_transport_errors: bool = False,
+        timeout: float | None = None,
+        switches: Iterable[Any] | None = None,
+        correlation_id: str | None = None,
+        continue_on_error: bool = False,
+        context: Context | None = None,
+        control_extra: Control | None = None,
+    ) -> FutureSOAResponse[list[JobResponse]]:
+        """Do what :meth:`call_jobs_parallel` does, but return at once with a future of the job responses.
+
+        The requests are sent before this method returns, and errors of sending are raised by it. All others
+        are raised by the ``result`` of the future.
+        """
+        call = self._new_call(
+            expansions,
+            raise_job_errors,
+            raise_action_errors,
+            timeout,
+            switches,
+            correlation_id,
+            context,
+            control_extra,
+            continue_on_error=continue_on_error,
+            catch_transport_errors=catch_transport_errors,
+            is_parallel=True,
+        )
+        try:
+            for job in jobs:
+                call.send(job["service_name"], job["actions"])
+        except BaseException:
+            call.abandon()
+            raise
+        return self.FutureResponse(call.result)
+
+    def _new_call(
+        self,
+        expansions: Expansions | None,
+        raise_job_errors: bool,
+        raise_action_errors: bool,
+        timeout: float | None,
+        switches: Iterable[Any] | None,
+        correlation_id: str | None,
+        context: Context | None,
+        control_extra: Control | None,
+        *,
+        continue_on_error: bool = False,
+        catch_transport_errors: bool = False,
+        is_parallel: bool = False,
+    ) -> Call:
+        """Check what was asked for, before anything is sent."""
+        check_seconds("timeout", timeout)
+        check_control_of_call(control_extra)
+        options = CallOptions(
+            raise_job_errors=raise_job_errors,
+            raise_action_errors=raise_action_errors,
+            catch_transport_errors=catch_transport_errors,
+            continue_on_error=continue_on_error,
+            timeout=timeout or None,
+            switches=switches,
+            correlation_id=correlation_id,
+            shared_correlation_id=new_correlation_id(),
+            context=context,
+            control_extra=control_extra,
+            trees=self._make_trees(expansions) if expansions else (),
+            is_parallel=is_parallel,
+        )
+        return Call(self._dispatch, self, options)
