@@ -13,7 +13,7 @@ import attrs
 from pysoa.common.logging import PySOALogContextFilter
 from pysoa.server._daemon import daemonize
 from pysoa.server._process_state import state_of
-from pysoa.server._reload_child import keep_reporting_modules
+from pysoa.server._reload_child import is_reloaded_process, keep_reporting_modules
 from pysoa.server._settings_discovery import LoadedSettings, load_settings
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def parse_arguments(parser: argparse.ArgumentParser, arguments: Sequence[str] | 
     """
     options, unknown = parser.parse_known_args(arguments, namespace=Options())
     names = [word.partition("=")[0] for word in unknown if word.startswith("-")]
-    if names:
+    if names and not is_reloaded_process():
         print(  # noqa: T201 - a message for who typed the command, before any logging exists
             f"WARNING: PySOA does not know the option(s) {', '.join(names)} and leaves them to the service. "
             "--help lists those that it knows.",
@@ -115,8 +115,13 @@ class _Prepared:
 _prepared: _Prepared | None = None
 
 
-def prepare(server_class: type[Server], options: Options, parser: argparse.ArgumentParser) -> LoadedSettings:
+def prepare(
+    server_class: type[Server], options: Options, parser: argparse.ArgumentParser
+) -> LoadedSettings | None:
     """Load and check the settings once, for this process and all that it will fork.
+
+    Returns:
+        The settings, or ``None`` if the class has a ``main`` of its own, which finds them in its own way.
 
     Raises:
         SystemExit: With code 2, if the command line does not name a settings module and the server needs one.
@@ -125,6 +130,8 @@ def prepare(server_class: type[Server], options: Options, parser: argparse.Argum
         ImproperlyConfigured: The settings are wrong.
     """
     global _prepared
+    if _has_own_main(server_class) and not options.settings and not server_class.use_django:
+        return None
     loaded = _load(server_class, options, parser)
     _prepared = _Prepared(server_class, loaded)
     return loaded
@@ -160,6 +167,11 @@ def configure_logging(server_class: type[Server], loaded: LoadedSettings) -> Non
     PySOALogContextFilter.set_service_name(server_class.service_name or "unknown")
     if not loaded.leaves_logging_to_django:
         logging.config.dictConfig(loaded.settings["logging"])
+
+
+def _has_own_main(server_class: type[Server]) -> bool:
+    definitions = (cls for cls in server_class.__mro__ if "main" in vars(cls))
+    return next(definitions).__module__ != "pysoa.server.server"
 
 
 def _load(server_class: type[Server], options: Options, parser: argparse.ArgumentParser) -> LoadedSettings:

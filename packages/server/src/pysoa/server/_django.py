@@ -19,7 +19,13 @@ from pysoa.server.settings import ServerSettings
 # Django brings no types.
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
 
-__all__ = ("choose_settings_module", "close_caches", "close_connections", "set_up")
+__all__ = (
+    "choose_settings_module",
+    "close_caches",
+    "close_connections",
+    "set_up",
+    "warn_of_unused_settings",
+)
 
 _SETTINGS_VARIABLE = "DJANGO_SETTINGS_MODULE"
 
@@ -38,6 +44,17 @@ def choose_settings_module(module_name: str | None, parser: argparse.ArgumentPar
         parser.error(
             "the following arguments are required: -s/--settings (or set the environment variable "
             f"{_SETTINGS_VARIABLE})"
+        )
+
+
+def warn_of_unused_settings(module_name: str | None) -> None:
+    """Say so if the command line names a settings module that Django will not use."""
+    if module_name and module_name != os.environ.get(_SETTINGS_VARIABLE):
+        print(  # noqa: T201 - a message for who typed the command, before any logging exists
+            f"WARNING: -s/--settings {module_name} has no effect: this server has use_django = True, and its "
+            f"program calls simple_main. Set {_SETTINGS_VARIABLE}, or call django_main.",
+            file=sys.stderr,
+            flush=True,
         )
 
 

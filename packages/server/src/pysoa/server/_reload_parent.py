@@ -43,6 +43,7 @@ class ServiceProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._reader = -1
         self._unfinished = b""
+        self._is_starting = False
         self._signalled_at: float | None = None
 
     def run_until_it_ends(self) -> int:
@@ -66,6 +67,8 @@ class ServiceProcess:
         if self._signalled_at is not None and now - self._signalled_at < _DUPLICATE_WINDOW_IN_SECONDS:
             return  # Ctrl+C has reached the child as well, and it knows how to take that
         self._signalled_at = now
+        if self._is_starting:
+            return  # the new process will be told when it is known
         child = self._child
         if child is None or child.returncode is not None:
             raise SystemExit(0)
@@ -73,7 +76,7 @@ class ServiceProcess:
 
     def _run_once(self) -> int | None:
         """Run one process of the service; ``None`` when the next one shall follow."""
-        child = self._child = self._start()
+        child = self._start()
         try:
             while (exit_code := child.poll()) is None:
                 if self._has_changed() and self._signalled_at is None:
@@ -83,6 +86,8 @@ class ServiceProcess:
             self._read_report()
         finally:
             os.close(self._reader)
+        if self._signalled_at is not None and exit_code == -signal.SIGTERM:
+            return 0  # it had not come to the point where it has something to finish
         if self._signalled_at is not None or exit_code in _FINAL_EXIT_CODES:
             return exit_code
         if exit_code != NEED_RELOAD_EXIT_CODE:
@@ -95,10 +100,15 @@ class ServiceProcess:
         os.set_blocking(writer, False)
         self._unfinished = b""
         environment = {**os.environ, RUN_MAIN_VARIABLE: "true", PIPE_VARIABLE: str(writer)}
+        self._is_starting = True
         try:
-            return subprocess.Popen(self._command, env=environment, pass_fds=[writer])
+            child = self._child = subprocess.Popen(self._command, env=environment, pass_fds=[writer])
         finally:
+            self._is_starting = False
             os.close(writer)
+        if self._signalled_at is not None:
+            child.send_signal(signal.SIGTERM)
+        return child
 
     def _has_changed(self) -> bool:
         self._read_report()

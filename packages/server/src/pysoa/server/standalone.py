@@ -110,6 +110,7 @@ def _run_server_reloader_wrapper(args: Options, run: Callable[[], None]) -> None
 
 def _run_server(args: Options, server_class: type[Server]) -> None:
     """Run the server in this process, or in as many forked ones as the command line says."""
+    _django.warn_of_unused_settings(args.settings if server_class.use_django else None)
     loaded = prepare(server_class, args, _get_arg_parser())
     if args.daemon:
         daemonize()

@@ -216,6 +216,18 @@ class TestSettings:
         assert process.wait() == 1
         assert "Cannot find `SOA_SERVER_SETTINGS` in the Django settings." in process.output
 
+    def test_settings_option_that_django_does_not_use_is_a_warning(self, service: Service) -> None:
+        service.write("standalone.py", _STANDALONE.replace("django_main", "simple_main"))
+        process = service.start_and_wait(
+            "-s",
+            "some.module",
+            command=_COMMAND,
+            environment={"TEST_DATABASE": "unused", "DJANGO_SETTINGS_MODULE": "process_service.settings"},
+        )
+
+        assert "WARNING: -s/--settings some.module has no effect" in process.output
+        assert process.stop() == 0
+
 
 class TestLogging:
     def test_django_only_logging_stays_in_force(self, service: Service) -> None:

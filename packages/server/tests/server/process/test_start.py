@@ -86,6 +86,23 @@ class TestSettings:
         assert process.stop() == 0
         assert process.output.count("settings imported") == 1
 
+    def test_class_with_its_own_main_finds_settings_in_its_own_way(self, service: Service) -> None:
+        service.append(
+            "server.py",
+            """
+            def main(cls, forked_process_id=None):
+                say("own main", forked_process_id)
+
+            ProcessServer.main = classmethod(main)
+            """,
+        )
+
+        process = service.start("--fork", "2", "--no-respawn", command=["-m", "process_service.standalone"])
+
+        assert process.wait() == 0
+        assert "own main 1" in process.output
+        assert "own main 2" in process.output
+
     def test_server_without_a_name_is_refused(self, service: Service) -> None:
         process = service.start(environment={"TEST_SERVICE_NAME": ""})
 
