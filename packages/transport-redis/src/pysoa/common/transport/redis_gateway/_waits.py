@@ -31,7 +31,7 @@ __all__ = (
     "popped_key_and_element",
 )
 
-READ_SLACK_S: Final = 0.35
+READ_SLACK_S: Final = 0.2
 """How much later than asked for the end of a wait may be heard of before the connection counts as broken."""
 PATIENCE_S: Final = 10.0
 """How long the answer to a wait is hoped for from a Redis server that says nothing at all."""

@@ -33,6 +33,7 @@ class RedisConnection:
         "_feed",
         "_gets",
         "_has_data",
+        "_is_quiet",
         "_is_unused",
         "_link",
         "_receive",
@@ -67,6 +68,7 @@ class RedisConnection:
         self._gets = reader.gets
         self._has_data = reader.has_data
         self._socket = command_socket(connected, self._endpoint.read_size)
+        self._is_quiet = self._socket.is_quiet
         self._send = self._socket.send
         self._receive = self._socket.receive
         self._buffer = self._socket.buffer
@@ -120,7 +122,10 @@ class RedisConnection:
         try:
             reply = self._gets()
             if reply is INCOMPLETE:
-                reply = self._wait_for_reply(deadline)
+                self._feed(self._buffer, 0, self._receive(deadline))
+                reply = self._gets()
+                if reply is INCOMPLETE:
+                    reply = self._rest_of_reply(deadline)
         except TimeoutError as error:
             silence = self._translated(error)
             silence.is_silence = True
@@ -131,19 +136,18 @@ class RedisConnection:
             raise self._unavailable(reply)
         return reply
 
-    def _wait_for_reply(self, deadline: float) -> object:
+    def _rest_of_reply(self, deadline: float) -> object:
         stop_at: float | None = None
         while True:
-            size = self._receive(deadline)
-            self._feed(self._buffer, 0, size)
-            reply = self._gets()
-            if reply is not INCOMPLETE:
-                return reply
             now = time.monotonic()
             if now > deadline:
                 stop_at = stop_at or now + _READING_ON_S
                 if now > stop_at:
                     raise TimeoutError
+            self._feed(self._buffer, 0, self._receive(deadline))
+            reply = self._gets()
+            if reply is not INCOMPLETE:
+                return reply
 
     def _translated(self, error: Exception) -> BackendError:
         return translate(error, self._endpoint.name, self._endpoint.secrets)
@@ -161,7 +165,7 @@ class RedisConnection:
         Args:
             deadline: When to give up, if the server has to be asked.
         """
-        if not self._socket.is_quiet():
+        if not self._is_quiet():
             return False
         self._is_unused = True
         interval_s = self._endpoint.health_check_interval_s

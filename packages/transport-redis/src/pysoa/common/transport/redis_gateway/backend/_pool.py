@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from pysoa.common.transport.redis_gateway._interfaces import BackendError
 from pysoa.common.transport.redis_gateway.backend._connection import RedisConnection
@@ -28,8 +29,12 @@ class ConnectionPool:
         self._idle: list[RedisConnection] = []
         self._is_closed = False
         self._permits = _permits(endpoint)
+        self.acquire: Callable[[float], RedisConnection] = (
+            self._open_connection if self._permits is None else self._permitted_connection
+        )
+        """Lend a connection; see :meth:`_open_connection`."""
 
-    def acquire(self, deadline: float) -> RedisConnection:
+    def _open_connection(self, deadline: float) -> RedisConnection:
         """Lend a connection that is known to be open, or a new one.
 
         Args:
@@ -38,15 +43,6 @@ class ConnectionPool:
         Raises:
             BackendError: There is none to be had by then.
         """
-        if self._permits is not None:
-            self._wait_for_permit(self._permits, deadline)
-        try:
-            return self._usable_connection(deadline)
-        except BaseException:
-            self._return_permit()
-            raise
-
-    def _usable_connection(self, deadline: float) -> RedisConnection:
         while True:
             try:
                 connection = self._idle.pop()
@@ -55,6 +51,14 @@ class ConnectionPool:
             if connection.is_usable(deadline):
                 return connection
             connection.close()
+
+    def _permitted_connection(self, deadline: float) -> RedisConnection:
+        self._wait_for_permit(deadline)
+        try:
+            return self._open_connection(deadline)
+        except BaseException:
+            self._return_permit()
+            raise
 
     def release(self, connection: RedisConnection) -> None:
         """Take back a connection that has been read to its end; close it if it has not.
@@ -66,7 +70,8 @@ class ConnectionPool:
             connection.close()
         else:
             self._idle.append(connection)
-        self._return_permit()
+        if self._permits is not None:
+            self._return_permit()
 
     def discard(self, connection: RedisConnection) -> None:
         """Close a connection that is of no more use.
@@ -86,8 +91,9 @@ class ConnectionPool:
             except IndexError:
                 return
 
-    def _wait_for_permit(self, permits: threading.Semaphore, deadline: float) -> None:
-        if not permits.acquire(timeout=max(deadline - time.monotonic(), 0)):
+    def _wait_for_permit(self, deadline: float) -> None:
+        left_s = max(deadline - time.monotonic(), 0)
+        if self._permits is not None and not self._permits.acquire(timeout=left_s):
             raise BackendError(
                 f"All {self.endpoint.max_connections} connections to {self.endpoint.name} were in use until "
                 "the time limit. Raise max_connections in connection_kwargs.",

@@ -115,7 +115,9 @@ class _TickingSocket:
                 size = self._receive_into(self.buffer)
             except BlockingIOError:
                 continue
-            return _checked(size)
+            if not size:
+                raise _closed()
+            return size
 
     def is_quiet(self) -> bool:
         return not self._poll(0)
@@ -142,7 +144,10 @@ class _TimedSocket:
 
     def receive(self, deadline: float) -> int:
         self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-        return _checked(self._socket.recv_into(self.buffer))
+        size = self._socket.recv_into(self.buffer)
+        if not size:
+            raise _closed()
+        return size
 
     def is_quiet(self) -> bool:
         self._socket.setblocking(False)
@@ -156,7 +161,5 @@ class _TimedSocket:
         return False
 
 
-def _checked(size: int) -> int:
-    if not size:
-        raise ConnectionResetError("closed by the other side")
-    return size
+def _closed() -> ConnectionResetError:
+    return ConnectionResetError("closed by the other side")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import redis
 
 from pysoa.common._redaction import redacted_repr
+from pysoa.common.transport.redis_gateway._interfaces import CommandConnection
 from pysoa.common.transport.redis_gateway.backend import _redis_py
 from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint, pair_in
 from pysoa.common.transport.redis_gateway.backend._pool import ConnectionPool
@@ -68,9 +69,23 @@ class StandardRedisClient(BaseRedisClient):
             )
         return Endpoint({**arguments, "host": host, "port": port})
 
-    def _pool(self, index: int, deadline: float) -> ConnectionPool:  # noqa: ARG002  # nothing to wait for
+    def acquire(self, index: int, deadline: float) -> CommandConnection:
+        """Lend a connection to a master, to be given back by :meth:`release` or :meth:`discard`.
+
+        Args:
+            index: Which of the masters.
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+
+        Raises:
+            BackendError: It cannot be had by then.
+            ValueError: There is no master with this index.
+        """
         if not 0 <= index < self._ring_size:
             self._check_index(index)
+        return self._pools[index].acquire(deadline)
+
+    def _pool(self, index: int, deadline: float) -> ConnectionPool:  # noqa: ARG002  # nothing to wait for
+        self._check_index(index)
         return self._pools[index]
 
     def _get_connection(self, index: int) -> redis.Redis:
