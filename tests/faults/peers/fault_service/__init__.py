@@ -1,0 +1,1 @@
+"""A service whose workers must outlive everything that happens to Redis."""
