@@ -268,8 +268,9 @@ def test_the_server_outlives_the_thread_that_started_it() -> None:
         assert server.execute("PING") == "PONG"
 
 
-def test_a_tls_server_serves_clients_that_trust_its_authority(tmp_path: pathlib.Path) -> None:
-    require_tls()
+def test_a_tls_server_serves_clients_that_trust_its_authority(
+    needs_tls: None, tmp_path: pathlib.Path
+) -> None:
     authority = trustme.CA()
     tls = write_certificates(authority, tmp_path)
     context = ssl.create_default_context(cafile=str(tls.authority_file))
@@ -377,11 +378,6 @@ def read_info(sentinel: RedisSentinel) -> bytes:
     info = sentinel.execute("INFO", "sentinel")
     assert isinstance(info, bytes)
     return info
-
-
-def require_tls() -> None:
-    if not RedisServer().supports_tls:
-        pytest.skip("the redis-server found has no TLS")
 
 
 def write_certificates(authority: trustme.CA, folder: pathlib.Path) -> RedisTls:

@@ -90,13 +90,12 @@ def _detached(value: Any) -> Any:
     if isinstance(value, (classmethod, staticmethod)):
         method = cast("classmethod[Any, ..., Any]", value)
         return type(method)(_detached(method.__func__))
-    patchings = getattr(value, "patchings", None)
-    if patchings is None or _wrapper_of(value) is not value:
-        return value
-    wrapper = _wrap(value.__wrapped__)
-    attributes: dict[str, Any] = vars(wrapper)
-    attributes.update(vars(value))
-    wrapper.patchings = [*patchings]
+    function: Any = value
+    if not hasattr(function, "patchings") or _wrapper_of(function) is not function:
+        return function
+    wrapper = _wrap(function.__wrapped__)
+    wrapper.__dict__.update(function.__dict__)
+    wrapper.patchings = [*function.patchings]
     return wrapper
 
 

@@ -1,0 +1,53 @@
+"""A service inside of the test's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pysoa.client.client import Client
+from pysoa.common.transport.local import LocalClientTransport
+from pysoa.server.server import Server
+
+# The handlers of a client and this switch of a server are there for tests.
+# pyright: reportPrivateUsage=false
+
+__all__ = ("client_settings", "make_client", "settings_of_django", "with_server")
+
+_Client = TypeVar("_Client", bound=Client)
+
+
+def client_settings(
+    server_class: type[Server], server_settings: Mapping[str, Any] | str
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of a client that reaches a server of its own by the local transport."""
+    return {
+        server_class.service_name or "": {
+            "transport": {
+                "path": "pysoa.common.transport.local:LocalClientTransport",
+                "kwargs": {"server_class": server_class, "server_settings": server_settings},
+            }
+        }
+    }
+
+
+def make_client(server_class: type[Server], server_settings: Mapping[str, Any] | str) -> Client:
+    """Return a client for a server, which is constructed and set up at once."""
+    return with_server(
+        Client(client_settings(server_class, server_settings)), server_class.service_name or ""
+    )
+
+
+def with_server(client: _Client, service_name: str) -> _Client:
+    """Have a client construct its local server now; it leaves the database connections of tests open."""
+    transport = client._get_handler(service_name).transport
+    if isinstance(transport, LocalClientTransport):
+        transport.server._skip_django_database_cleanup = True
+    return client
+
+
+def settings_of_django() -> Any:
+    """Return the settings object of Django, which is imported only now."""
+    from django.conf import settings  # type: ignore[import-untyped]  # Django brings no types
+
+    return settings
