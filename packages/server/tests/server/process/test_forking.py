@@ -164,7 +164,8 @@ class TestRespawn:
         first, second = process.children()
 
         os.kill(first, signal.SIGKILL)
-        _wait_until_gone([first])
+        # Only then have all its threads ended, and with them its connection to Redis.
+        process.wait_for_output("Worker process #1 ended with exit code -9")
         answer = service.call("pid")
 
         assert answer["pid"] == second
