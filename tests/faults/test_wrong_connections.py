@@ -29,7 +29,7 @@ def guarded_redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def tls_redis(tmp_path: pathlib.Path) -> Iterator[RedisServer]:
+def tls_redis(needs_tls: None, tmp_path: pathlib.Path) -> Iterator[RedisServer]:
     """A server that speaks TLS only."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")

@@ -99,7 +99,8 @@ def test_several_commands_are_answered_in_order(redis_server: RedisServer) -> No
     connection.close()
     assert replies[:2] == [b"PONG", b"hi"]
     assert isinstance(replies[2], ErrorReply)
-    assert replies[2].text == "unknown command 'NOSUC'"
+    # Redis 6.2 opens its quotes with a backtick.
+    assert replies[2].text.replace("`", "'") == "unknown command 'NOSUC'"
 
 
 def test_connection_stays_usable_after_redis_refused_a_command(redis_server: RedisServer) -> None:

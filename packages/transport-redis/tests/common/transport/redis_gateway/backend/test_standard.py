@@ -77,7 +77,7 @@ def certificate(authority: trustme.CA, folder: pathlib.Path, *names: str) -> tup
 
 @pytest.fixture(scope="module")
 def tls_server(
-    authority: trustme.CA, authority_file: str, tmp_path_factory: pytest.TempPathFactory
+    needs_tls: None, authority: trustme.CA, authority_file: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:
     names = certificate(authority, tmp_path_factory.mktemp("server"), "127.0.0.1", "localhost")
     with RedisServer(tls=RedisTls(*names, authority_file), password=SECRET) as server:
@@ -263,6 +263,7 @@ def test_large_message_goes_through_tls(tls_server: RedisServer, authority_file:
 
 
 def test_client_certificate(
+    needs_tls: None,
     authority: trustme.CA,
     authority_file: str,
     tmp_path: pathlib.Path,
