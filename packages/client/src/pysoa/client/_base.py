@@ -82,7 +82,7 @@ class BaseClient:
         context: Context | None = None,
     ) -> None:
         self.settings_class = settings_class or self.settings_class
-        self.config = config or {}
+        self.config: Mapping[str, Mapping[str, Any]] = config or {}
         self.settings: dict[str, ClientSettings] = {
             name: self.settings_class(settings) for name, settings in self.config.items()
         }
@@ -90,11 +90,11 @@ class BaseClient:
         self.context: Context = context or {}
         if expansion_config:
             expansions = ExpansionSettings(expansion_config)
-            self.expansion_converter = ExpansionConverter(
+            self.expansion_converter: ExpansionConverter = ExpansionConverter(
                 expansions["type_routes"], expansions["type_expansions"]
             )
         self._handler_lock = _HandlerLock()
-        self._owner = object()
+        self._owner: object = object()
         self._postboxes: dict[str, Postbox] = {}
 
     def with_context(self, context: Context | None) -> Self:

@@ -212,6 +212,11 @@ class Call:
             raise
         return outcomes
 
+    def only_result(self, timeout: float | None = None) -> JobResponse:
+        """Return what :meth:`result` returns for a call of one job."""
+        response: JobResponse = self.result(timeout)[0]
+        return response
+
     def abandon(self) -> None:
         """Await no response any longer."""
         for job in self._all_jobs():

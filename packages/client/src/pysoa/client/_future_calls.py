@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from typing import Any
+from typing import Any, Final
 
 from pysoa.client._base import (
     ActionRequestArgumentIterable,
     ActionRequestArgumentList,
     BaseClient,
     JobRequestArgument,
+    is_original,
 )
 from pysoa.client._calls import Call, CallOptions
 from pysoa.client._futures import FutureSOAResponse
-from pysoa.client._requests import check_control_of_call, check_seconds, new_correlation_id
-from pysoa.client._responses import only_action, only_actions
+from pysoa.client._ledger import Outcome
+from pysoa.client._requests import (
+    check_control_of_call,
+    check_seconds,
+    make_context,
+    make_control,
+    new_correlation_id,
+)
+from pysoa.client._responses import only_action, only_actions, successful_action
+from pysoa.client._shortcut import SingleJob
 from pysoa.client.expander import Expansions
-from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobResponse
+from pysoa.common.transport.errors import MessageReceiveTimeout
+from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobRequest, JobResponse
 
 __all__ = ("FutureCalls",)
 
@@ -46,9 +56,18 @@ class FutureCalls(BaseClient):
         The request is sent before this method returns, and errors of sending are raised by it. All others are
         raised by the ``result`` of the future.
         """
+        actions = [ActionRequest(action, body or {})]
+        if not expansions and is_original(self, "call_actions_future", _CALL_ACTIONS_FUTURE):
+            job = self._send_single(
+                service_name, actions, timeout, switches, correlation_id, context, control_extra
+            )
+            if job is not None:
+                return self._future_of(
+                    job, service_name, actions, raise_job_errors, raise_action_errors, timeout
+                )
         job_response = self.call_actions_future(
             service_name=service_name,
-            actions=[ActionRequest(action, body or {})],
+            actions=actions,
             expansions=expansions,
             raise_job_errors=raise_job_errors,
             raise_action_errors=raise_action_errors,
@@ -95,12 +114,7 @@ class FutureCalls(BaseClient):
             continue_on_error=continue_on_error,
         )
         call.send(service_name, actions)
-
-        def get_response(result_timeout: float | None) -> JobResponse:
-            response: JobResponse = call.result(result_timeout)[0]
-            return response
-
-        return self.FutureResponse(get_response)
+        return self.FutureResponse(call.only_result)
 
     def call_actions_parallel_future(
         self,
@@ -179,6 +193,75 @@ class FutureCalls(BaseClient):
             raise
         return self.FutureResponse(call.result)
 
+    # The shortest way, for single actions
+
+    def _send_single(
+        self,
+        service_name: str,
+        actions: list[ActionRequest],
+        timeout: float | None,
+        switches: Iterable[Any] | None,
+        correlation_id: str | None,
+        context: Context | None,
+        control_extra: Control | None,
+    ) -> SingleJob | None:
+        """Send a job for which there is nothing to plan; ``None`` if it must go the usual way."""
+        check_seconds("timeout", timeout)
+        check_control_of_call(control_extra)
+        handler = self._plain_handler(service_name)
+        if handler is None:
+            return None
+        job_request = JobRequest(
+            make_control(False, False, control_extra, timeout),
+            make_context(self.context, switches, correlation_id, context),
+            actions,
+        )
+        return SingleJob(handler, job_request, timeout or None)
+
+    def _future_of(
+        self,
+        job: SingleJob,
+        service_name: str,
+        actions: list[ActionRequest],
+        raise_job_errors: bool,
+        raise_action_errors: bool,
+        timeout: float | None,
+    ) -> FutureSOAResponse[ActionResponse]:
+        def get_response(result_timeout: float | None) -> ActionResponse:
+            try:
+                response = job.wait(result_timeout)
+            except MessageReceiveTimeout:
+                raise
+            except Exception:
+                job.abandon()
+                raise
+            action_response = successful_action(response)
+            if action_response is not None:
+                return action_response
+            call = self._continue_call(
+                job, service_name, actions, response, raise_job_errors, raise_action_errors, timeout
+            )
+            return only_action(call.only_result(result_timeout), service_name, actions[0].action)
+
+        return self.FutureResponse(get_response)
+
+    def _continue_call(
+        self,
+        job: SingleJob,
+        service_name: str,
+        actions: list[ActionRequest],
+        response: Outcome | None,
+        raise_job_errors: bool,
+        raise_action_errors: bool,
+        timeout: float | None,
+    ) -> Call:
+        """Return a usual call in the state of this job, to deal with what is odd about its response."""
+        call = self._new_call(None, raise_job_errors, raise_action_errors, timeout, None, None, None, None)
+        call.adopt(service_name, actions, job.request_id, job.exchange, response)
+        return call
+
+    # The usual way
+
     def _new_call(
         self,
         expansions: Expansions | None,
@@ -212,3 +295,6 @@ class FutureCalls(BaseClient):
             is_parallel=is_parallel,
         )
         return Call(self._dispatch, self, options)
+
+
+_CALL_ACTIONS_FUTURE: Final = FutureCalls.call_actions_future

@@ -267,9 +267,10 @@ class ServiceHandler:
         return timed
 
     def _start_afresh(self) -> None:
-        self.request_counter = self._first_request_id = random.randint(1, _LARGEST_FIRST_REQUEST_ID)
+        self.request_counter: int = random.randint(1, _LARGEST_FIRST_REQUEST_ID)
+        self._first_request_id = self.request_counter
         transport: object = self.transport
-        self.exchange = Exchange(
+        self.exchange: Exchange = Exchange(
             self.service_name,
             self._middleware_get_response_wrapper,
             self._receive_timeout_in_seconds,

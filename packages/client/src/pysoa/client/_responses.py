@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any, cast
 
+from pysoa.client._ledger import Outcome
 from pysoa.client.errors import UnexpectedResponseError
 from pysoa.common.types import ActionResponse, JobResponse
 
 __all__ = (
     "only_action",
     "only_actions",
+    "successful_action",
 )
+
+
+def successful_action(outcome: Outcome | None) -> ActionResponse | None:
+    """Return the only action response if there is one and nothing else to say about the outcome of a job."""
+    if isinstance(outcome, JobResponse) and not outcome.errors and outcome.actions:
+        action = outcome.actions[0]
+        return None if action.errors else action
+    return None
 
 
 def only_action(response: JobResponse, service_name: str, action: str | None = None) -> ActionResponse:

@@ -15,14 +15,7 @@ from pysoa.client._base import (
 from pysoa.client._future_calls import FutureCalls
 from pysoa.client._futures import FutureSOAResponse
 from pysoa.client._handler import ServiceHandler
-from pysoa.client._requests import (
-    check_control_of_call,
-    check_seconds,
-    make_context,
-    make_control,
-)
-from pysoa.client._responses import only_action
-from pysoa.client._shortcut import send_and_wait
+from pysoa.client._responses import only_action, successful_action
 from pysoa.client.expander import Expansions
 from pysoa.common.types import (
     ActionRequest,
@@ -30,7 +23,6 @@ from pysoa.common.types import (
     Body,
     Context,
     Control,
-    JobRequest,
     JobResponse,
 )
 
@@ -137,8 +129,14 @@ class Client(FutureCalls):
                 control_extra=control_extra,
             ).result()
         actions = [ActionRequest(action, body or {})]
-        handler = None if expansions else self._plain_handler(service_name)
-        if handler is None:
+        job = (
+            None
+            if expansions
+            else self._send_single(
+                service_name, actions, timeout, switches, correlation_id, context, control_extra
+            )
+        )
+        if job is None:
             call = self._new_call(
                 expansions,
                 raise_job_errors,
@@ -151,33 +149,19 @@ class Client(FutureCalls):
             )
             call.send(service_name, actions)
         else:
-            # The shortest way. Only if something is odd about the response it joins the usual one.
-            check_seconds("timeout", timeout)
-            check_control_of_call(control_extra)
-            timeout = timeout or None
-            job_request = JobRequest(
-                make_control(False, False, control_extra, timeout),
-                make_context(self.context, switches, correlation_id, context),
-                actions,
+            try:
+                response = job.wait()
+            except BaseException:
+                job.abandon()
+                raise
+            action_response = successful_action(response)
+            if action_response is not None:
+                return action_response
+            call = self._continue_call(
+                job, service_name, actions, response, raise_job_errors, raise_action_errors, timeout
             )
-            exchange, request_id, response = send_and_wait(handler, job_request, timeout)
-            if isinstance(response, JobResponse) and not response.errors and response.actions:
-                action_response = response.actions[0]
-                if not action_response.errors:
-                    return action_response
-            call = self._new_call(
-                None,
-                raise_job_errors,
-                raise_action_errors,
-                timeout,
-                switches,
-                correlation_id,
-                context,
-                control_extra,
-            )
-            call.adopt(service_name, actions, request_id, exchange, response)
         try:
-            return only_action(call.result()[0], service_name, action)
+            return only_action(call.only_result(), service_name, action)
         except BaseException:
             call.abandon()
             raise
