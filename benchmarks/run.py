@@ -149,8 +149,8 @@ def _print_row(row: dict[str, Any]) -> None:
     ]
     print(f"\n{row['title']}   (target: {', '.join(wanted)})")
     print(
-        f"  {'':20}{'calls/s':>9}{'rate':>7}{'(range)':>14}{'CPU':>7}{'(range)':>14}{'p50 ms':>9}{'p99 ms':>9}"
-        f"{'client':>8}{'worker':>8}{'redis':>8}  CPU s per 1,000 calls"
+        f"  {'':20}{'calls/s':>9}{'rate':>7}{'(range)':>14}{'CPU':>7}{'(range)':>14}{'p50 ms':>9}"
+        f"{'p99 ms':>9}{'client':>8}{'worker':>8}{'redis':>8}  CPU s per 1,000 calls"
     )
     for name, found in row["contestants"].items():
         rate, cpu = found["rate_to_floor_range"], found["cpu_to_floor_range"]

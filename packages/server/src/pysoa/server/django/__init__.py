@@ -1,0 +1,1 @@
+"""Django caches and database connections in PySOA servers."""

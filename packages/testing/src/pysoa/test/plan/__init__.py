@@ -1,0 +1,1 @@
+"""Test plans: tests of services written as text."""
