@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 from pysoa.client.client import Client
 from pysoa.common.transport.local import LocalClientTransport
+from pysoa.common.types import ActionResponse, Body
 from pysoa.server.server import Server
 
 # The handlers of a client and this switch of a server are there for tests.
 # pyright: reportPrivateUsage=false
 
-__all__ = ("client_settings", "make_client", "settings_of_django", "with_server")
+__all__ = ("client_settings", "make_client", "make_client_class", "settings_of_django", "with_server")
 
 _Client = TypeVar("_Client", bound=Client)
 
@@ -36,6 +37,23 @@ def make_client(server_class: type[Server], server_settings: Mapping[str, Any] |
     return with_server(
         Client(client_settings(server_class, server_settings)), server_class.service_name or ""
     )
+
+
+def make_client_class(server_class: type[Server]) -> type[Client]:
+    """Return a client class whose ``call_action`` needs no name of the service."""
+
+    class ServiceClient(Client):
+        """A client for the service under test."""
+
+        def call_action(  # type: ignore[override]  # that is what it is for
+            self, action: str, body: Body | None = None, service_name: str | None = None, **kwargs: Any
+        ) -> ActionResponse:
+            """Call an action, of the service under test unless another one is named."""
+            return super().call_action(
+                service_name or server_class.service_name or "", action, body=body, **kwargs
+            )
+
+    return ServiceClient
 
 
 def with_server(client: _Client, service_name: str) -> _Client:

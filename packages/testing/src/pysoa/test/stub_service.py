@@ -27,6 +27,7 @@ from pysoa.test._stub_servers import (
 )
 
 __all__ = (
+    "ActionStubber",
     "Errors",
     "SideEffect",
     "StubClient",
@@ -221,6 +222,46 @@ class stub_action:  # noqa: N801 - a published name
         if self.side_effect:
             stub.side_effect = self.side_effect
         return stub
+
+
+class ActionStubber:
+    """Stubs actions until :meth:`stop_all`; what the fixture ``action_stubber`` gives."""
+
+    def __init__(self) -> None:
+        self._stubbings: list[stub_action] = []
+
+    def __call__(
+        self,
+        service: str,
+        action: str,
+        body: Body | None = None,
+        errors: Errors | None = None,
+        side_effect: SideEffect | None = None,
+        register_response_schema_contract: bool = True,
+        register_request_schema_contract: bool = True,
+    ) -> StubbedAction:
+        """Stub an action; the arguments are those of :class:`stub_action`.
+
+        Returns:
+            The stub, which answers from now on.
+        """
+        stubbing = stub_action(
+            service,
+            action,
+            body,
+            errors,
+            side_effect,
+            register_response_schema_contract,
+            register_request_schema_contract,
+        )
+        stub = stubbing.start()
+        self._stubbings.append(stubbing)
+        return stub
+
+    def stop_all(self) -> None:
+        """End all stubs, the last one first."""
+        while self._stubbings:
+            self._stubbings.pop().stop()
 
 
 def _require_text(name: object, what: str) -> None:
