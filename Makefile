@@ -49,7 +49,7 @@ bench: $(VENV)/.tools
 	@$(NOX) -s bench -- $(BENCH_ARGS)
 
 clean:
-	rm -rf .venv .venv-original .nox dist build docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf .venv .venv-original .venv-original.lock .nox dist build docs/_build .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache .coverage htmlcov benchmarks/.environments
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import pickle
@@ -149,14 +150,19 @@ def _install_original() -> str:
     folder = _ROOT / ".venv-original"
     python = folder / "bin" / "python"
     complete = folder / "complete"
-    if not complete.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pysoa==1.4.9"],
-            check=True,
-            timeout=300,
-        )
-        complete.touch()
+    # From Python 3.12 on, setuptools stands in for the distutils that redis-py 3 imports.
+    requirements = ["pysoa==1.4.9", "setuptools<80"]
+    with (_ROOT / ".venv-original.lock").open("w") as lock:
+        # The workers of pytest-xdist come here at the same time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+            subprocess.run(
+                [str(python), "-m", "pip", "install", "--quiet", *requirements],
+                check=True,
+                timeout=300,
+            )
+            complete.touch()
     return str(python)
 
 
