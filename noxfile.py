@@ -128,7 +128,7 @@ def wheels(session: nox.Session) -> None:
 @tool_session
 def types(session: nox.Session) -> None:
     """Check all types: mypy --strict with the tests, pyright strict for the packages."""
-    install(session, *EDITABLE, "--group", "test", "--group", "types", "--group", "nox")
+    install(session, *EDITABLE, "--group", "test", "--group", "types", "--group", "docs", "--group", "nox")
     run(session, "mypy")
     # On its own: mypy takes the conftest.py in a folder with a hyphen for a module of the same name.
     run(session, "mypy", "conftest.py")

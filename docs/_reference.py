@@ -2,24 +2,114 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 __all__ = ["write_reference_pages"]
 
 _DISTRIBUTIONS = {
-    "common": "Types, settings, serializers, logging, and what transports have in common.",
     "client": "Calling services.",
     "server": "Writing and running services.",
+    "common": "Types, errors, settings, serializers, logging, and what transports have in common.",
     "transport-redis": "Carrying messages over Redis.",
-    "testing": "Testing services.",
+    "testing": "Testing services and their callers.",
 }
+
+_ORDER = [
+    "pysoa.client",
+    "pysoa.client.client",
+    "pysoa.client.errors",
+    "pysoa.client.middleware",
+    "pysoa.client.settings",
+    "pysoa.client.expander",
+    "pysoa.server",
+    "pysoa.server.action",
+    "pysoa.server.action.base",
+    "pysoa.server.server",
+    "pysoa.server.standalone",
+    "pysoa.server.types",
+    "pysoa.server.errors",
+    "pysoa.server.settings",
+    "pysoa.server.middleware",
+    "pysoa.server.action.switched",
+    "pysoa.server.internal.types",
+    "pysoa.server.action.status",
+    "pysoa.server.action.introspection",
+    "pysoa.server.coroutine",
+    "pysoa.server.internal.event_loop",
+    "pysoa.server.schemas",
+    "pysoa.server.django.cache",
+    "pysoa.server.django.database",
+    "pysoa.server.django.coroutine",
+    "pysoa.server.autoreload",
+    "pysoa.common.transport.local",
+    "pysoa.common.types",
+    "pysoa.common.errors",
+    "pysoa.common.constants",
+    "pysoa.common.settings",
+    "pysoa.common.logging",
+    "pysoa.common.serializer",
+    "pysoa.common.serializer.base",
+    "pysoa.common.serializer.msgpack_serializer",
+    "pysoa.common.serializer.json_serializer",
+    "pysoa.common.serializer.errors",
+    "pysoa.common.transport.base",
+    "pysoa.common.transport.errors",
+    "pysoa.common.interfaces",
+    "pysoa.common.compatibility",
+    "pysoa.utils",
+    "pysoa.version",
+    "pysoa.common.transport.redis_gateway.client",
+    "pysoa.common.transport.redis_gateway.server",
+    "pysoa.common.transport.redis_gateway.settings",
+    "pysoa.common.transport.redis_gateway.constants",
+    "pysoa.common.transport.redis_gateway.core",
+    "pysoa.common.transport.redis_gateway.backend.base",
+    "pysoa.common.transport.redis_gateway.backend.standard",
+    "pysoa.common.transport.redis_gateway.backend.sentinel",
+    "pysoa.common.transport.redis_gateway.utils",
+    "pysoa.test.server",
+    "pysoa.test.assertions",
+    "pysoa.test.stub_service",
+    "pysoa.test.plugins.pytest.fixtures",
+    "pysoa.test.redis_server",
+    "pysoa.test.factories",
+    "pysoa.test.compatibility",
+]
+"""The modules in the order in which a reader wants them. Those that are not here come after these."""
 
 _ALSO_PUBLIC = {
     "pysoa.client.client": ["FutureSOAResponse"],
     "pysoa.server.autoreload": ["AbstractReloader"],
 }
-"""Names that users meet though their module does not export them; it did not in PySOA 1 either."""
+"""Names that users meet though their module may not export them; it did not in PySOA 1 either."""
+
+_SETTINGS = {
+    "pysoa.client.settings": ["pysoa.client.settings:ClientSettings"],
+    "pysoa.client.expander": ["pysoa.client.expander:ExpansionSettings"],
+    "pysoa.server.settings": ["pysoa.server.settings:ServerSettings"],
+    "pysoa.common.transport.local": ["pysoa.common.transport.local:LocalClientTransport"],
+    "pysoa.common.transport.redis_gateway.client": [
+        "pysoa.common.transport.redis_gateway.client:RedisClientTransport",
+        "pysoa.common.transport.redis_gateway.core:RedisTransportClientCore",
+    ],
+    "pysoa.common.transport.redis_gateway.server": [
+        "pysoa.common.transport.redis_gateway.server:RedisServerTransport",
+        "pysoa.common.transport.redis_gateway.core:RedisTransportServerCore",
+    ],
+}
+"""What settings tables show after a module: of which class, and of which callable the defaults are."""
+
+
+class _Module(NamedTuple):
+    """What the source of a public module tells."""
+
+    name: str
+    exported: list[str]
+    taken_from: dict[str, str]
+    """The full names of the exported names that only come from elsewhere."""
 
 
 def write_reference_pages(packages: pathlib.Path, folder: pathlib.Path) -> None:
@@ -33,23 +123,49 @@ def write_reference_pages(packages: pathlib.Path, folder: pathlib.Path) -> None:
     folder.mkdir(exist_ok=True)
     pages = {"index.rst": _index_page()}
     for name, summary in _DISTRIBUTIONS.items():
-        pages[f"{name}.rst"] = _distribution_page(name, summary, sorted(_modules(packages / name / "src")))
+        modules = sorted(_modules(packages / name / "src"), key=_place)
+        pages[f"{name}.rst"] = _distribution_page(name, summary, modules)
     for file_name, text in pages.items():
         page = folder / file_name
         if not page.exists() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")
 
 
-def _modules(source: pathlib.Path) -> Iterator[str]:
-    """Yield the public modules that say something: not the empty packages."""
+def _place(module: _Module) -> tuple[int, str]:
+    return (_ORDER.index(module.name) if module.name in _ORDER else len(_ORDER), module.name)
+
+
+def _modules(source: pathlib.Path) -> Iterator[_Module]:
+    """Yield the public modules that export something."""
     for file in source.rglob("*.py"):
         parts = file.relative_to(source).with_suffix("").parts
-        if parts[-1] == "__init__":
+        is_package = parts[-1] == "__init__"
+        if is_package:
             parts = parts[:-1]
-            if "__all__" not in file.read_text(encoding="utf-8"):
-                continue
-        if not any(part.startswith("_") for part in parts):
-            yield ".".join(parts)
+        if any(part.startswith("_") for part in parts):
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        exported = _exported(tree)
+        if exported:
+            origins = _origins(tree) if is_package else {}
+            taken = {name: origins[name] for name in exported if name in origins}
+            yield _Module(".".join(parts), exported, taken)
+
+
+def _exported(tree: ast.Module) -> list[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return [str(name) for name in ast.literal_eval(node.value)]
+    return []
+
+
+def _origins(tree: ast.Module) -> dict[str, str]:
+    return {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
 
 
 def _index_page() -> str:
@@ -66,18 +182,39 @@ def _index_page() -> str:
     return "\n".join(lines)
 
 
-def _distribution_page(name: str, summary: str, modules: list[str]) -> str:
+def _distribution_page(name: str, summary: str, modules: list[_Module]) -> str:
     lines = [*_title(f"pysoa-{name}", "="), summary, ""]
     for module in modules:
-        lines += [*_title(module, "-"), *_directive("automodule", module)]
-        for class_name in _ALSO_PUBLIC.get(module, ()):
-            lines += _directive("autoclass", f"{module}.{class_name}")
+        lines += [*_title(module.name, "-"), *_automodule(module)]
+        for class_name in _ALSO_PUBLIC.get(module.name, ()):
+            if class_name not in module.exported:
+                lines += [f".. autoclass:: {module.name}.{class_name}", *_MEMBERS]
+        if module.name in _SETTINGS:
+            lines += _settings_table(*_SETTINGS[module.name])
     return "\n".join(lines)
+
+
+_MEMBERS = ["   :members:", "   :show-inheritance:", ""]
+
+
+def _automodule(module: _Module) -> list[str]:
+    if not module.taken_from:
+        return [f".. automodule:: {module.name}", *_MEMBERS]
+    # Objects are described where they are defined; described twice, links to them would be ambiguous.
+    return [
+        f".. automodule:: {module.name}",
+        "",
+        "Can be imported from here:",
+        "",
+        *(f"* :py:obj:`~{origin}`" for origin in module.taken_from.values()),
+        "",
+    ]
+
+
+def _settings_table(target: str, defaults: str = "") -> list[str]:
+    lines = [".. rubric:: Settings", "", f".. settings-table:: {target}", "   :closed: logging"]
+    return [*lines, *([f"   :defaults: {defaults}"] if defaults else []), ""]
 
 
 def _title(text: str, line: str) -> list[str]:
     return [text, line * len(text), ""]
-
-
-def _directive(name: str, argument: str) -> list[str]:
-    return [f".. {name}:: {argument}", "   :members:", "   :show-inheritance:", ""]

@@ -18,6 +18,8 @@ release = importlib.metadata.version("pysoa-common")
 version = ".".join(release.split(".")[:2])
 
 extensions = [
+    "_diagrams",
+    "_settings_tables",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
@@ -26,6 +28,8 @@ extensions = [
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pysoa.css"]
 html_title = f"PySOA {version}"
 html_theme_options = {"navigation_with_keys": True}
 

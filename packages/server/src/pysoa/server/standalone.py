@@ -44,8 +44,8 @@ def simple_main(server_getter: Callable[[], type[Server]]) -> None:
 
     Raises:
         SystemExit: With code 1, if the service stopped although nobody had asked it to; with code 2, if the
-        command
-            line is wrong; with code 99, if the program was started in a way that imports its modules twice.
+            command line is wrong; with code 99, if the program was started in a way that imports its modules
+            twice.
         ValueError: The settings module does not exist, or it holds no settings.
         ImproperlyConfigured: The settings are wrong.
     """
@@ -63,8 +63,7 @@ def django_main(server_getter: Callable[[], type[Server]]) -> None:
 
     Args:
         server_getter: Returns the server class. It must import the class itself: nothing that uses Django's
-        settings
-            may be imported earlier.
+            settings may be imported earlier.
 
     Raises:
         SystemExit: As for :func:`simple_main`.

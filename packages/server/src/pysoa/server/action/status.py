@@ -66,9 +66,9 @@ class BaseStatusAction(Action):
     ``self.diagnostics``, which becomes part of the response.
 
     One check is there but not switched on: it calls ``status`` on all services that this one is configured to
-        call.
-    To switch it on, give it a name of a check: ``check_client_settings =
-        BaseStatusAction._check_client_settings``.
+    call. To switch it on, give it a name of a check::
+
+        check_client_settings = BaseStatusAction._check_client_settings
     """
 
     def __init__(self, settings: ServerSettings | None = None) -> None:
