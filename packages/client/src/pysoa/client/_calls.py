@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from pysoa.client._details import add_details, describe_call
-from pysoa.client._exchange import SHORTEST_WAIT_IN_SECONDS, Exchange
+from pysoa.client._exchange import SHORTEST_WAIT_IN_SECONDS, Exchange, left_after_sending
 from pysoa.client._expansion import Batch, ExpansionPlan, ExpansionTrouble
 from pysoa.client._ledger import Outcome
 from pysoa.client._requests import check_seconds
@@ -133,13 +133,14 @@ class Call:
         options: What was asked for.
     """
 
-    __slots__ = ("_dispatch", "_error_classes", "_jobs", "_options", "_plan", "_round")
+    __slots__ = ("_dispatch", "_error_classes", "_jobs", "_options", "_plan", "_round", "_sending_took_s")
 
     def __init__(self, dispatch: Dispatch, error_classes: ErrorClasses, options: CallOptions) -> None:
         self._dispatch = dispatch
         self._error_classes = error_classes
         self._options = options
         self._jobs: list[_Job] = []
+        self._sending_took_s = 0.0
         self._plan: ExpansionPlan | None = None
         self._round: list[tuple[Batch, _Job]] = []
 
@@ -156,6 +157,7 @@ class Call:
             Exception: Whatever else was in its way. All jobs are abandoned then.
         """
         job = _Job(service_name, actions)
+        started_at = time.monotonic()
         try:
             self._send(job, self._options.continue_on_error)
         except PySOATransportError as error:
@@ -166,6 +168,7 @@ class Call:
         except BaseException:
             self.abandon()
             raise
+        self._sending_took_s += time.monotonic() - started_at
         self._jobs.append(job)
 
     def adopt(
@@ -200,8 +203,9 @@ class Call:
         """
         check_seconds("timeout", timeout)
         limit = timeout or self._options.timeout or None
+        receive_limit = timeout or left_after_sending(limit, self._sending_took_s)
         try:
-            self._collect(self._jobs, limit, self._options.catch_transport_errors)
+            self._collect(self._jobs, receive_limit, self._options.catch_transport_errors)
             outcomes = self._checked_outcomes(limit)
             if self._options.trees:
                 self._expand(outcomes, limit)

@@ -25,6 +25,7 @@ __all__ = (
     "SHORTEST_WAIT_IN_SECONDS",
     "Exchange",
     "ReceiveTask",
+    "left_after_sending",
 )
 
 _logger = logging.getLogger(__name__)
@@ -34,6 +35,20 @@ ReceiveTask: TypeAlias = Callable[[float | None], tuple[int | None, JobResponse 
 
 SHORTEST_WAIT_IN_SECONDS: Final = 0.01
 """What is left to wait when nothing is: long enough to get what is there, short enough not to matter."""
+_UNNOTICED_IN_SECONDS: Final = 0.05
+"""Sending that is quicker than this is not counted against the time limit of a call."""
+
+
+def left_after_sending(time_limit: float | None, took_s: float) -> float | None:
+    """Return how long to wait for the response to a request that a busy or silent broker took late.
+
+    Args:
+        time_limit: The time limit of the call; ``None`` for the transport's default, which limits each step.
+        took_s: How many seconds sending took.
+    """
+    if not time_limit or took_s < _UNNOTICED_IN_SECONDS:
+        return time_limit
+    return max(time_limit - took_s, SHORTEST_WAIT_IN_SECONDS)
 
 
 class _Follower:

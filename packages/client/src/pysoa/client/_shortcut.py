@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from pysoa.client._details import add_details
+from pysoa.client._exchange import left_after_sending
 from pysoa.client._handler import ServiceHandler
 from pysoa.client._ledger import CLAIMED, Outcome
 from pysoa.common.transport.errors import PySOATransportError
@@ -27,7 +30,15 @@ class SingleJob:
         Exception: Whatever was in the way of sending.
     """
 
-    __slots__ = ("_handler", "_is_awaited", "_job_request", "_time_limit", "exchange", "request_id")
+    __slots__ = (
+        "_handler",
+        "_is_awaited",
+        "_job_request",
+        "_receive_limit",
+        "_time_limit",
+        "exchange",
+        "request_id",
+    )
 
     def __init__(self, handler: ServiceHandler, job_request: JobRequest, time_limit: float | None) -> None:
         self._is_awaited = False
@@ -35,8 +46,10 @@ class SingleJob:
         self._job_request = job_request
         self._time_limit = time_limit
         self.exchange = handler.exchange
+        started_at = time.monotonic()
         self.request_id = handler.send_for(CLAIMED, job_request, time_limit)
         self._is_awaited = True
+        self._receive_limit = left_after_sending(time_limit, time.monotonic() - started_at)
 
     def __del__(self) -> None:
         if self._is_awaited:
@@ -46,18 +59,18 @@ class SingleJob:
         """Return the outcome as soon as it is in; ``None`` if it will not come.
 
         Args:
-            timeout: How many seconds to wait; ``None`` and 0 mean the time limit of the job.
+            timeout: How many seconds to wait; ``None`` and 0 mean what is left of the time limit of the job
+                after it was sent.
 
         Raises:
             MessageReceiveTimeout: The response did not come in time. It may still come: call this again.
             Exception: Whatever else was in the way of receiving.
         """
-        limit = timeout or self._time_limit
         try:
-            outcome = self.exchange.collect_one(self.request_id, limit)
+            outcome = self.exchange.collect_one(self.request_id, timeout or self._receive_limit)
         except PySOATransportError as error:
             names = [action.action for action in self._job_request.actions]
-            shown = limit or self.exchange.receive_timeout_in_seconds
+            shown = timeout or self._time_limit or self.exchange.receive_timeout_in_seconds
             add_details(error, self._handler.service_name, names, (self.request_id,), shown)
             raise
         self._is_awaited = False
