@@ -54,6 +54,7 @@ class Caller:
         path = "pysoa.common.transport.redis_gateway.client:RedisClientTransport"
         self._client = Client({"fault": {"transport": {"path": path, "kwargs": kwargs}}})
         self.outcomes: list[Outcome] = []
+        self._machine_lateness_s = 0.0
 
     def call(self, timeout_s: float, text: str = "hello") -> Outcome:
         """Make a call, and note how it went. A wrong answer is an assertion error."""
@@ -93,7 +94,16 @@ class Caller:
             except BaseException as error:
                 failures.append(error)
 
+        def watch_machine() -> None:
+            # How late a busy machine wakes a thread that asks for nothing but that.
+            while not is_over.is_set():
+                asleep_at = time.monotonic()
+                time.sleep(0.01)
+                lateness_s = time.monotonic() - asleep_at - 0.01
+                self._machine_lateness_s = max(self._machine_lateness_s, lateness_s)
+
         workers = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
+        workers.append(threading.Thread(target=watch_machine, daemon=True))
         for worker in workers:
             worker.start()
         try:
@@ -114,7 +124,8 @@ class Caller:
         undocumented = [e for e in self.errors() if not isinstance(e, TransientPySOATransportError)]
         slowest = max(self.outcomes, key=lambda outcome: outcome.took_s)
         assert not undocumented
-        assert slowest.took_s <= timeout_s + SLACK_S, slowest
+        limit_s = timeout_s + SLACK_S + self._machine_lateness_s
+        assert slowest.took_s <= limit_s, (slowest, self._machine_lateness_s)
 
     def assert_served(self, count: int, timeout_s: float = 5.0) -> None:
         """Make calls, none of which may fail."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from pysoa.common.transport.errors import MessageSendError
+from pysoa.common.transport.errors import MessageReceiveTimeout, MessageSendError
 from pysoa.test.redis_server import RedisServer
 
 Kwargs = dict[str, Any]
@@ -48,6 +49,22 @@ def test_redis_is_killed_and_restarted(redis: RedisServer, served: Any) -> None:
     served.assert_all_in_order(timeout_s=1)
     assert patient.started_at >= restarted_at
     served.assert_served(200)
+
+
+def test_time_that_redis_needs_to_take_a_request_counts_against_the_time_limit(
+    redis: RedisServer, kwargs_of: Any, new_caller: Any
+) -> None:
+    caller = new_caller(kwargs_of(redis))
+    caller.call(0.1)
+    redis.pause()
+    resume = threading.Timer(1.5, redis.resume)
+    resume.start()
+
+    outcome = caller.call(2)
+
+    resume.join()
+    assert isinstance(outcome.error, MessageReceiveTimeout)
+    assert 2 <= outcome.took_s < 2.5
 
 
 def test_redis_that_is_down_is_reported_at_once(redis: RedisServer, served: Any) -> None:
