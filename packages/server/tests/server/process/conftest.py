@@ -74,7 +74,7 @@ class Sleep(Action):
 class Busy(Action):
     '''Works for a short while and gives back what it got.'''
     def run(self, request):
-        time.sleep(0.01)
+        time.sleep(request.body.get("seconds", 0.01))
         return request.body
 
 

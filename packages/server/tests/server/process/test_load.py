@@ -90,13 +90,14 @@ def test_every_request_taken_by_four_workers_is_answered_when_they_are_told_to_s
     service: Service,
 ) -> None:
     client = service.client()
-    jobs = [[{"action": "busy", "body": {"number": number}}] for number in range(2000)]
+    # Twelve seconds of work for four workers, of which they will do a little.
+    jobs = [[{"action": "busy", "body": {"seconds": 0.05, "number": number}}] for number in range(1000)]
     sent = {client.send_request(service.name, job, message_expiry_in_seconds=60) for job in jobs}
     process = service.start_and_wait("--fork", "4", workers=4)
     answered: set[int] = set()
     for request_id, _ in client.get_all_responses(service.name, receive_timeout_in_seconds=10):
         answered.add(request_id)
-        if len(answered) == 100:
+        if len(answered) == 50:
             break
 
     exit_code = process.stop()
