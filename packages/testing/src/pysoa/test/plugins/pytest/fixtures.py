@@ -1,22 +1,31 @@
 """Fixtures for the tests of services and of code that calls services.
 
 pytest loads this module in every run of an environment in which pysoa-testing is installed. So it imports
-nothing but pytest, and each fixture imports what it needs when a test asks for it.
+nothing but pytest, and each fixture imports what it needs when a test asks for it. The fixtures and their
+scopes:
 
-========================== ===========
-========================================================================= Fixture                    Scope
-What it is ========================== ===========
-========================================================================= ``server_class``           module
-**Yours to define**: the class of the service that is tested. ``server_settings``        module      The
-settings of the service. ``service_client_settings`` module     Settings of a client for a server of the
-service in the same process. ``service_client_class``   module      A client class whose ``call_action``
-needs no name of the service. ``service_client``         module      A client for a server of the service in
-the same process. ``action_stubber``         function    Stubs actions of other services until the test
-ends. ``redis_server``           session     A private Redis. ``clean_redis``            function    The
-same, emptied. ``redis_database``         function    An empty database of it, which no other test sees.
-``running_service``        function    Runs services in processes, on that database.
-``running_service_in_thread`` function The same in threads. ========================== ===========
-=========================================================================
+``server_class`` (module)
+    **Yours to define**: the class of the service that is tested.
+``server_settings`` (module)
+    The settings of the service.
+``service_client_settings`` (module)
+    Settings of a client for a server of the service in the same process.
+``service_client_class`` (module)
+    A client class whose ``call_action`` needs no name of the service.
+``service_client`` (module)
+    A client for a server of the service in the same process.
+``action_stubber`` (function)
+    Stubs actions of other services until the test ends.
+``redis_server`` (session)
+    A private Redis.
+``clean_redis`` (function)
+    The same, emptied.
+``redis_database`` (function)
+    An empty database of it, which no other test sees.
+``running_service`` (function)
+    Runs services in processes, on that database.
+``running_service_in_thread`` (function)
+    The same in threads.
 
 Override any of them in your ``conftest.py`` to change what it gives.
 """
