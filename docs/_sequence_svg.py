@@ -12,7 +12,7 @@ _LINE = re.compile(r"(?P<source>[^-:=]+?)\s*(?P<arrow>-->|->)\s*(?P<target>[^:]+
 _NOTE = re.compile(r"(?P<party>[^-:=>]+?)\s*:\s*(?P<text>.+)")
 _DIVIDER = re.compile(r"===\s*(?P<text>.+)")
 
-_CHARACTER_WIDTH = 6.7
+_CHARACTER_WIDTH = 6.4
 _SHORTEST_GAP = 96
 _MARGIN = 16
 _HEAD_HEIGHT = 30
@@ -119,7 +119,7 @@ def _right_end(step: _Step, centres: list[float]) -> float:
 
 
 def _text_width(text: str) -> float:
-    return len(text) * _CHARACTER_WIDTH + 16
+    return len(text) * _CHARACTER_WIDTH + 14
 
 
 def _head(name: str, x: float) -> list[str]:
