@@ -68,4 +68,5 @@ ActionCaseGrammar: Final[ParserElement] = (
 
 def text_of(results: ParseResults, name: str) -> str:
     """Return a result, or the empty string if the line lacks it."""
-    return str(results[name]) if name in results else ""
+    value: object = results.get(name)  # type: ignore[no-untyped-call]  # pyparsing says too little
+    return "" if value is None else str(value)

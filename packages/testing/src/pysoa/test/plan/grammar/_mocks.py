@@ -6,7 +6,7 @@ import builtins
 import importlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, TypeGuard
 from unittest import mock
 
 __all__ = (
@@ -79,7 +79,7 @@ def parse_calls(text: str) -> list[Any]:
 
 
 def _is_list_of_two(value: Any) -> TypeGuard[list[Any]]:
-    return type(value) is list and len(cast(list[Any], value)) == 2
+    return type(value) is list and len(value) == 2  # pyright: ignore[reportUnknownArgumentType]
 
 
 def parse_exception(text: str) -> type[BaseException]:
