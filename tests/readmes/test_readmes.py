@@ -7,10 +7,13 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from pysoa.client.client import Client
+from pysoa.common.transport.errors import MessageReceiveTimeout
 from pysoa.test.redis_server import RedisServer
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -32,8 +35,7 @@ def test_the_examples_of_client_and_server_work_together(
 
     assert output.splitlines() == [
         "{'square': 49}",
-        "[{'square': 0}, {'square': 1}, {'square': 4}]",
-        "INVALID number",
+        "{'square': 81} [{'square': 0}, {'square': 1}, {'square': 4}]",
     ]
 
 
@@ -63,6 +65,7 @@ def square_service(tmp_path: pathlib.Path) -> Iterator[RedisServer]:
             stderr=subprocess.DEVNULL,
         )
         try:
+            wait_until_it_answers(redis)
             yield redis
         finally:
             service.terminate()
@@ -71,6 +74,20 @@ def square_service(tmp_path: pathlib.Path) -> Iterator[RedisServer]:
             finally:
                 service.kill()
                 service.wait()
+
+
+def wait_until_it_answers(redis: RedisServer) -> None:
+    hosts = {"hosts": [(redis.host, redis.port)]}
+    kwargs = {"backend_type": "redis.standard", "backend_layer_kwargs": hosts}
+    client = Client({"square": {"transport": {"kwargs": kwargs}}})
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            client.call_action("square", "status", {"verbose": False}, timeout=1)
+        except MessageReceiveTimeout:
+            assert time.monotonic() < deadline
+        else:
+            return
 
 
 def run(folder: pathlib.Path, readme: str, redis: RedisServer | None = None) -> str:
