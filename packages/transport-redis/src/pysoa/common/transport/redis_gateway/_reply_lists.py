@@ -38,6 +38,7 @@ _ANSWERS_UNTIL_NARROW = 256
 """So many answers in a row must come by the shared list before exclusive lists are looked at less often."""
 _FIRST_SLICE_S = 0.02
 _LONGEST_NARROW_SLICE_S = 0.5
+_MAXIMUM_DOUBLINGS = 10  # well past the longest slice; a float cannot be doubled without end
 _LONGEST_WIDE_SLICE_S = 1.0
 _ROTATION_SLICE_S = 0.05
 
@@ -224,7 +225,7 @@ class ReplyLists:
             )
         is_narrow_fleet = not self._wide_answers_left
         longest_s = (
-            min(_FIRST_SLICE_S * 2.0**waits_so_far, _LONGEST_NARROW_SLICE_S)
+            min(_FIRST_SLICE_S * 2.0 ** min(waits_so_far, _MAXIMUM_DOUBLINGS), _LONGEST_NARROW_SLICE_S)
             if is_narrow_fleet
             else _LONGEST_WIDE_SLICE_S
         )
