@@ -44,6 +44,11 @@ def test_a_message_is_too_old_right_after() -> None:
     assert message_age_past_expiry({"__expiry__": NOW - 2}, NOW) == 2
 
 
+@pytest.mark.parametrize("expires_at", [-(10**400), -math.inf], ids=["huge integer", "infinity"])
+def test_a_message_that_expired_before_all_time_is_too_old(expires_at: float) -> None:
+    assert message_age_past_expiry({"__expiry__": expires_at}, NOW) == math.inf
+
+
 @pytest.mark.parametrize("meta", [{}, {"__expiry__": None}, {"__expiry__": 0}, {"__expiry__": math.inf}])
 def test_a_message_without_expiry_is_never_too_old(meta: dict[str, object]) -> None:
     assert message_age_past_expiry(meta, NOW) is None

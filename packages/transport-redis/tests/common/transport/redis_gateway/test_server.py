@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
@@ -39,6 +40,11 @@ def pack(message: object) -> bytes:
 
 def request(request_id: object = 1, **meta: object) -> bytes:
     return pack({"request_id": request_id, "meta": {**META, **meta}, "body": {"n": request_id}})
+
+
+def json_request(meta: object) -> bytes:
+    message = {"request_id": 1, "meta": meta, "body": {}}
+    return b"pysoa-redis/3//content-type:application/json;" + json.dumps(message).encode("ascii")
 
 
 def replies(server: RedisServer, key: str = REPLIES) -> list[dict[str, Any]]:
@@ -258,6 +264,42 @@ class TestInvalidRequests:
             new_server().receive_request_message()
 
         assert clean_redis.execute("EXISTS", REPLIES) == 0
+
+    @pytest.mark.parametrize("expiry", ["soon", None], ids=["otherwise invalid", "otherwise valid"])
+    def test_reply_address_that_is_no_text_for_redis_makes_a_request_invalid(
+        self, new_server: NewServer, clean_redis: RedisServer, expiry: str | None
+    ) -> None:
+        meta = {"reply_to": "service.example.me!\ud800", "__expiry__": expiry}
+        clean_redis.execute("RPUSH", QUEUE, json_request(meta), request(6))
+        transport = new_server()
+
+        with pytest.raises(InvalidMessageError):
+            transport.receive_request_message()
+
+        assert transport.receive_request_message().request_id == 6
+
+    def test_shared_reply_address_that_is_no_text_for_redis_is_passed_over(
+        self, new_server: NewServer, clean_redis: RedisServer
+    ) -> None:
+        clean_redis.execute("RPUSH", QUEUE, json_request({**META, "shared_reply_to": "service.a!\ud800"}))
+        transport = new_server()
+        received = transport.receive_request_message()
+        assert received.meta is not None
+
+        transport.send_response_message(1, received.meta, {})
+
+        assert clean_redis.execute("LLEN", REPLIES) == 1
+
+    def test_expiry_beyond_all_floats_is_long_past(
+        self, new_server: NewServer, clean_redis: RedisServer
+    ) -> None:
+        clean_redis.execute("RPUSH", QUEUE, json_request({**META, "__expiry__": -(10**400)}), request(6))
+        transport = new_server()
+
+        with pytest.raises(MessageReceiveTimeout, match="expired"):
+            transport.receive_request_message()
+
+        assert transport.receive_request_message().request_id == 6
 
     def test_answer_that_cannot_be_sent_changes_nothing(
         self, new_server: NewServer, clean_redis: RedisServer

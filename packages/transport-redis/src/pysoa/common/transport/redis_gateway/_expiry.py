@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -77,5 +78,6 @@ def message_age_past_expiry(meta: Mapping[str, object], now: float) -> float | N
     if not isinstance(expires_at, (int, float)):
         raise InvalidMessageError(f"The expiry of the message is a {type(expires_at).__name__}, not a number")
     if expires_at < now:
-        return now - expires_at
+        # JSON knows integers that are too large for a float.
+        return math.inf if expires_at < -sys.float_info.max else now - expires_at
     return None

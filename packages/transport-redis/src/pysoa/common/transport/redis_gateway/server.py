@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from pymetrics.recorders.base import MetricsRecorder
 
@@ -129,6 +129,8 @@ class RedisServerTransport(ServerTransport):
             raise InvalidMessageError(
                 f"The reply address of a request is of type {type(reply_to).__name__}, not text"
             )
+        if reply_to and not _is_list_name(reply_to):
+            raise InvalidMessageError("The reply address of a request has a lone surrogate in it")
         if reply_to == self._receive_queue_name:
             # The answer would be taken for a request, and so would be the answer to that, for ever.
             raise InvalidMessageError("The reply address of a request is the queue that it came from")
@@ -227,13 +229,13 @@ class RedisServerTransport(ServerTransport):
 
     def _reply_queue_name(self, meta: dict[str, Any]) -> str:
         reply_to = meta.get("reply_to")
-        if not isinstance(reply_to, str) or not reply_to:
+        if not _is_list_name(reply_to):
             self.core.meters.count("send.error.missing_reply_queue")
             raise InvalidMessageError("Missing reply queue name")
         # Clients from 2.0 on name a second list. Whole answers may go there, since they are pushed in one
         # step.
         shared_reply_to = meta.get("shared_reply_to")
-        return shared_reply_to if isinstance(shared_reply_to, str) and "!" in shared_reply_to else reply_to
+        return shared_reply_to if _is_list_name(shared_reply_to) and "!" in shared_reply_to else reply_to
 
     def _remember_if_full(self, queue_name: str, error: MessageSendError) -> None:
         if isinstance(error, FullListError):
@@ -245,6 +247,19 @@ class RedisServerTransport(ServerTransport):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.core!r})"
+
+
+def _is_list_name(value: object) -> TypeGuard[str]:
+    """Tell whether a response could be pushed to a list of this name."""
+    if not isinstance(value, str) or not value:
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:  # JSON can carry lone surrogates; Redis has no key for them
+        return False
+    return True
 
 
 def _wants_no_answer(body: Any) -> bool:
