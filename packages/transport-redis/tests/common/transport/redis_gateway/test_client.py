@@ -376,12 +376,27 @@ class TestLateAndLost:
         for request_id in range(20):
             client.send_request_message(request_id, META, {}, 1)
         real = time.monotonic
-        monkeypatch.setattr(time, "monotonic", lambda: real() + 3600)
+        monkeypatch.setattr(time, "monotonic", lambda: real() + 7200)
 
         for request_id in range(20, 60):
             client.send_request_message(request_id, META, {}, 1)
 
         assert client.requests_outstanding == 40
+
+    def test_answer_of_a_long_job_outlives_its_request_while_others_are_called(
+        self, new_client: NewClient, old_server: OldServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = new_client()
+        client.send_request_message(0, META, {}, 1)
+        long_job = old_server.take()
+        real = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: real() + 600)
+        for request_id in range(1, 70):
+            client.send_request_message(request_id, META, {})
+
+        old_server.answer(long_job, "done at last")
+
+        assert body_of(client.receive_response_message()) == "done at last"
 
     def test_memory_is_flat_over_timed_out_calls(self, new_client: NewClient) -> None:
         client = new_client(queue_capacity=100_000)

@@ -39,8 +39,12 @@ _logger = logging.getLogger(__name__)
 
 NOTHING: Final = ReceivedMessage(None, None, None)
 """What a receive returns when no request is outstanding."""
-_FORGET_AFTER_S: Final = 60.0
-"""How long after its expiry a request is still awaited if nobody says that it is not."""
+_FORGET_AFTER_S: Final = 3600.0
+"""How long after its expiry a request is still awaited if nobody says that it is not.
+
+Long, since a job may take far longer than its request was good for, and its caller may still wait. Who gives
+up waiting abandons the request; this is for those who do not.
+"""
 _REQUESTS_BETWEEN_FORGETTING: Final = 32
 _WAKE_UP_TTL_S: Final = 60
 
