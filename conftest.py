@@ -9,6 +9,8 @@ import pytest
 
 from pysoa.test.redis_server import RedisServer
 
+pytest_plugins = ["pytester"]  # runs pytest in tests; only the topmost conftest.py may ask for it
+
 
 @pytest.fixture(scope="session")
 def needs_tls() -> None:

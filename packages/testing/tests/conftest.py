@@ -65,7 +65,7 @@ def echo_calls() -> Iterator[list[Body]]:
 @pytest.fixture
 def client() -> Client:
     """A client for the service ``echo``, which runs in this process, and for no other."""
-    transport = {
+    transport: dict[str, Any] = {
         "path": "pysoa.common.transport.local:LocalClientTransport",
         "kwargs": {"server_class": EchoServer, "server_settings": {}},
     }

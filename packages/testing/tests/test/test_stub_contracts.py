@@ -14,6 +14,7 @@ from pysoa.server.errors import ActionError, JobError
 from pysoa.test.stub_service import get_stubbed_requests, get_stubbed_responses, stub_action
 
 ERRORS = [Error(code="X", message="m")]
+REQUEST: dict[str, Any] = {"service": "user", "action": "a", "body": {}}
 
 
 @pytest.fixture
@@ -40,9 +41,7 @@ def test_requests_and_responses_are_recorded(nobody: Client, recorded: Any) -> N
 @pytest.mark.parametrize(
     ("error", "responses"),
     [
-        pytest.param(
-            ActionError(ERRORS), [{"service": "user", "action": "a", "body": {}}], id="action error"
-        ),
+        pytest.param(ActionError(ERRORS), [REQUEST], id="action error"),
         pytest.param(JobError(ERRORS), [], id="job error"),
         pytest.param(MessageReceiveTimeout("late"), [], id="time-out"),
     ],
@@ -53,7 +52,7 @@ def test_requests_that_fail_are_recorded(
     with stub_action("user", "a", side_effect=error):
         nobody.send_request("user", [{"action": "a"}])
 
-    recorded[0].append({"service": "user", "action": "a", "body": {}})
+    recorded[0].append(REQUEST)
     recorded[1].extend(responses)
 
 

@@ -15,8 +15,9 @@ from pysoa.common.types import JobResponse
 from pysoa.server.errors import JobError
 from pysoa.test.stub_service import stub_action
 
-FAIL = {"action": "fail", "body": {"errors": [{"code": "REAL", "message": "m"}]}}
-ECHO = {"action": "echo", "body": {"n": 0}}
+FAIL: dict[str, Any] = {"action": "fail", "body": {"errors": [{"code": "REAL", "message": "m"}]}}
+ECHO: dict[str, Any] = {"action": "echo", "body": {"n": 0}}
+A_AND_B: list[dict[str, Any]] = [{"action": "a"}, {"action": "b"}]
 STUB_ERRORS = [Error(code="STUBBED", message="m")]
 
 
@@ -44,10 +45,8 @@ def test_the_context_of_the_real_response_is_kept(client: Client) -> None:
 
 def test_the_job_ends_with_the_first_error_whosever_it_is(client: Client, echo_calls: list[Any]) -> None:
     with stub_action("echo", "a", errors=STUB_ERRORS), stub_action("echo", "b") as never:
-        stub_first = client.call_actions(
-            "echo", [{"action": "a"}, {"action": "b"}, ECHO], raise_action_errors=False
-        )
-        real_first = client.call_actions("echo", [FAIL, {"action": "a"}], raise_action_errors=False)
+        stub_first = client.call_actions("echo", [*A_AND_B, ECHO], raise_action_errors=False)
+        real_first = client.call_actions("echo", [FAIL, *A_AND_B[:1]], raise_action_errors=False)
 
     assert outline(stub_first) == [["STUBBED"]]
     assert outline(real_first) == [["REAL"]]
