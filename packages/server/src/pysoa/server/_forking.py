@@ -103,8 +103,7 @@ class WorkerGroup:
             count: How many workers there are.
             respawn: Whether a worker that ends unasked is replaced.
             shutdown_grace_in_seconds: How long workers may take to end once they were told twice. They are
-            killed
-                some seconds after that.
+                killed some seconds after that.
             before_first_fork: Called once, after the signal handlers are in place.
             before_each_fork: Called before every fork, also when respawning.
             after_first_fork: Called once, when all the workers run.
@@ -193,8 +192,10 @@ class WorkerGroup:
 
     def _signal_all(self, number: signal.Signals) -> None:
         for worker in self._workers:
-            if worker.process is not None and worker.process.pid is not None:
-                os.kill(worker.process.pid, number)
+            process = worker.process
+            # Forking another worker may have reaped this one already, and then its id may be another's.
+            if process is not None and process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, number)
 
     # -- workers ---------------------------------------------------------------------------------------------
 

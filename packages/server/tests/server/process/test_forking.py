@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -276,6 +278,47 @@ class TestParent:
 
         assert exit_code == 1
         assert "killing them" in process.output
+
+    def test_parent_that_fails_names_the_cause_and_leaves_no_worker_behind(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", _FAILING_PARENT], capture_output=True, text=True, timeout=30, check=False
+        )
+
+        assert done.returncode == 1
+        assert done.stderr.rstrip().endswith("RuntimeError: No logging")
+        assert done.stdout == "children: 0\n"
+
+
+_FAILING_PARENT = """
+import atexit, os, signal, time
+import psutil
+from pysoa.server._forking import WorkerGroup
+
+def work(number):
+    if number == 1:
+        os._exit(7)  # at once, so that the fork of the next worker reaps it
+    time.sleep(60)
+
+def wait_for_a_zombie():
+    children = psutil.Process().children()
+    while children and all(child.status() != psutil.STATUS_ZOMBIE for child in children):
+        time.sleep(0.01)
+
+def fail():
+    raise RuntimeError("No logging")
+
+parent = os.getpid()
+atexit.register(lambda: print("children:", len(psutil.Process(parent).children())))
+WorkerGroup(
+    work,
+    2,
+    respawn=True,
+    shutdown_grace_in_seconds=5,
+    before_first_fork=lambda: None,
+    before_each_fork=wait_for_a_zombie,
+    after_first_fork=fail,
+).run()
+"""
 
 
 def _start_with_sleeping_job(service: Service, seconds: float, **settings: object) -> ServiceProcess:
