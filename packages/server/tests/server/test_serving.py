@@ -427,3 +427,40 @@ def test_log_records_of_a_request_show_its_ids_and_action(caplog: pytest.LogCapt
     during, after = (vars(record) for record in caplog.records if record.name == "service")
     assert (during["correlation_id"], during["request_id"], during["action_name"]) == ("the-id", 77, "logs")
     assert (after["correlation_id"], after["request_id"], after["action_name"]) == ("--", "--", "(n/a)")
+
+
+@pytest.mark.parametrize("failing_line", ["Job request", "Job response"])
+def test_request_is_answered_when_it_cannot_be_logged(
+    failing_line: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith(failing_line):
+            raise ValueError("This filter is broken")
+        return True
+
+    transport = ScriptedTransport(message())
+    server = make_server(transport)
+    monkeypatch.setattr(server.job_logger, "filters", [fail])
+    caplog.set_level(logging.INFO, server.job_logger.name)
+
+    server.handle_next_request()
+
+    assert len(transport.sent) == 1
+
+
+def test_harakiri_while_the_request_is_logged_is_answered_as_job_timeout(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupt(record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith("Job request"):
+            raise HarakiriInterrupt
+        return True
+
+    transport = ScriptedTransport(message())
+    server = make_server(transport)
+    monkeypatch.setattr(server.job_logger, "filters", [interrupt])
+    caplog.set_level(logging.INFO, server.job_logger.name)
+
+    server.handle_next_request()
+
+    assert response_to(transport, 1)["errors"][0]["code"] == "JOB_TIMEOUT"

@@ -207,3 +207,20 @@ def test_job_errors_and_unhandled_errors_are_counted(metrics_settings: dict[str,
 
     assert counted(server, "server.error.job_error") == [{}]
     assert counted(server, "server.error.unhandled_error") == [{}]
+
+
+def test_request_is_answered_when_metrics_cannot_be_published(
+    metrics_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ConnectionRefusedError("No metrics here")
+
+    transport = ScriptedTransport(ReceivedMessage(1, META, job()), MessageReceiveTimeout("Nothing came"))
+    server = PingServer(ServerSettings({"transport": LOCAL, "metrics": metrics_settings}))
+    server.transport = transport
+    monkeypatch.setattr(KeepingPublisher, "publish", fail)
+
+    server.handle_next_request()
+    server.handle_next_request()
+
+    assert [body["actions"][0]["body"] for _, _, body in transport.sent] == [{"pong": True}]

@@ -27,8 +27,7 @@ def answer(
     """Send the response of a job, unless the caller wants none, and log it.
 
     Never raises: a response that cannot be sent is replaced by one that says so, and if that cannot be sent
-        either, it
-    is lost. The job is done in any case, and the next one shall not suffer.
+    either, it is lost. The job is done in any case, and the next one shall not suffer.
     """
     with_is_caller_error = knows_is_caller_error(meta)
     try:
@@ -46,7 +45,10 @@ def answer(
         if replacement is not None:
             echo_correlation_id(job_request, replacement)
             _send_replacement(server, request_id, meta, replacement, with_is_caller_error)
-    log_response(server, job_request, job_response, response)
+    try:
+        log_response(server, job_request, job_response, response)
+    except Exception as error:  # a logging filter of the service, for one
+        server.logger.error("Could not log the response to request %s", request_id, exc_info=error)
 
 
 def _is_response_suppressed(job_request: Any) -> bool:

@@ -120,7 +120,7 @@ class _Run:
         self._logger.error("Harakiri interrupt occurred outside of action or job handling")
         if not self._state.harakiri_hit_request:
             self._server._receive_is_owed = False  # it is the wait itself that hangs
-        self._server.metrics.publish_all()
+        self._publish_metrics()
 
     def _handle_failed_round(self, error: Exception) -> None:
         server = self._server
@@ -131,7 +131,13 @@ class _Run:
             self._handle_transport_trouble(error)
         else:
             self._handle_unexpected_error(error)
-        server.metrics.publish_all()
+        self._publish_metrics()
+
+    def _publish_metrics(self) -> None:
+        try:
+            self._server.metrics.publish_all()
+        except Exception as error:
+            self._logger.error("Metrics could not be published; continuing", exc_info=error)
 
     def _handle_transport_trouble(self, error: Exception) -> None:
         self._unexpected_since = None

@@ -45,7 +45,7 @@ def handle_next_request(server: Server) -> None:
         server.perform_idle_actions()
         if measures:
             server._set_busy_metrics(False)
-            server.metrics.publish_all()
+            _publish_metrics(server)
         return
 
     if server._on_request_taken is not None:
@@ -53,7 +53,7 @@ def handle_next_request(server: Server) -> None:
     if measures:
         # Published once per round, and now, so that a worker shows as busy while it works.
         server._set_busy_metrics(True)
-        server.metrics.publish_all()
+        _publish_metrics(server)
     try:
         _serve(server, *message)
     finally:
@@ -91,15 +91,22 @@ def _note_unreadable_message(server: Server, error: Exception) -> None:
         error,
     )
     if server.metrics is not server._silent_metrics:
+        _publish_metrics(server)
+
+
+def _publish_metrics(server: Server) -> None:
+    # A request that has been taken must be answered, whatever becomes of the numbers about it.
+    try:
         server.metrics.publish_all()
+    except Exception:
+        server.logger.exception("Metrics could not be published; continuing")
 
 
 def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
     """Process one request whatever it contains, answer it, and clean up."""
     push_request_context({**_context_of(body), "request_id": request_id})
+    response: JobResponse | None = None
     try:
-        log_request(server, body)
-        response: JobResponse | None = None
         try:
             response = _compute_response(server, body)
             server._finishing_response = True
@@ -133,6 +140,7 @@ def _context_of(body: Any) -> dict[Any, Any]:
 
 def _compute_response(server: Server, body: Any) -> JobResponse:
     try:
+        log_request(server, body)
         server.perform_pre_request_actions()
         return server.process_job(body)
     except (Exception, asyncio.CancelledError) as error:

@@ -312,3 +312,24 @@ class TestBackOffSleep:
         assert time.monotonic() - started < 1.8
         assert server.steps.count("update heartbeat") >= 5
         assert state_of(server).exit_code == 0
+
+
+def test_metrics_that_cannot_be_published_do_not_end_a_run(
+    scripted: type[ScriptedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ConnectionRefusedError("No metrics here")
+
+    def break_metrics_and_receiving(server: ScriptedServer) -> None:
+        monkeypatch.setattr(server.metrics, "publish_all", fail)
+        raise errors.MessageReceiveError("No transport either")
+
+    def repair_metrics(server: ScriptedServer) -> None:
+        monkeypatch.undo()
+
+    server = scripted(break_metrics_and_receiving, repair_metrics)
+
+    run(server)
+
+    assert server.steps.count("round") == 2
+    assert state_of(server).exit_code == 0
