@@ -26,9 +26,8 @@ class Heartbeat:
 
         Args:
             path_template: The setting ``heartbeat_file``. ``{{pid}}`` in it becomes the id of the process
-            that creates
-                the file. ``{{fid}}`` becomes the forked process id, and stays as it is in a process that was
-                not forked, as in PySOA 1.x.
+                that creates the file. ``{{fid}}`` becomes the forked process id, and stays as it is in a
+                process that was not forked, as in PySOA 1.x.
             forked_process_id: The number of this worker, from 1, or ``None`` when not forked.
         """
         self._path_template = path_template

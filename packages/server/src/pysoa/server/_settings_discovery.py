@@ -53,7 +53,9 @@ def load_settings(server_class: type[Server], module_name: str | None) -> Loaded
 def _module_settings(module_name: str) -> Mapping[str, Any]:
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, TypeError) as error:
+        if isinstance(error, TypeError) and not module_name.startswith("."):
+            raise  # it comes from within the module
         raise ValueError(
             f"Cannot import settings module {module_name}: {error}. Give -s/--settings the dotted path of a "
             "module that can be imported from here."

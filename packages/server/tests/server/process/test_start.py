@@ -55,6 +55,12 @@ class TestSettings:
         assert process.wait() == 1
         assert "ValueError: Cannot import settings module process_service.nowhere" in process.output
 
+    def test_settings_module_cannot_be_named_relatively(self, service: Service) -> None:
+        process = service.start("-s", ".settings")
+
+        assert process.wait() == 1
+        assert "ValueError: Cannot import settings module .settings" in process.output
+
     def test_module_without_settings_is_named(self, service: Service) -> None:
         service.write("empty.py", "")
 
