@@ -77,6 +77,25 @@ def test_d03_future_of_the_parent_fails_at_once_in_the_child(broker: Broker) -> 
     assert future.result().body == {"n": 1}
 
 
+def test_d03_future_fails_at_once_in_the_child_though_another_thread_was_waiting_for_it(
+    broker: Broker,
+) -> None:
+    future = broker.client().call_action_future("echo", "slow", timeout=30)
+    waiting = threading.Thread(target=future.result)
+    waiting.start()
+    broker.wait_for_receives(1)
+
+    def resolve() -> str:
+        with pytest.raises(UnexpectedResponseError) as caught:
+            future.result(timeout=5)
+        return type(caught.value).__name__
+
+    assert in_child(resolve) == "UnexpectedResponseError"
+    broker.answer(broker.sent[0], {"n": 1})
+    waiting.join(30)
+    assert future.result().body == {"n": 1}
+
+
 def test_d03_child_can_call_though_another_thread_was_waiting(broker: Broker) -> None:
     client = broker.client()
     waiting = threading.Thread(target=lambda: client.call_action("echo", "slow", timeout=30))

@@ -115,6 +115,13 @@ def test_interrupts_pass_and_are_not_kept() -> None:
     assert future.result() == "later"
 
 
+def test_time_limit_of_centuries_is_a_time_limit() -> None:
+    source = Source({"n": 1})
+
+    assert FutureSOAResponse(source).result(1e10) == {"n": 1}
+    assert source.timeouts == [1e10]
+
+
 def test_delayed_exception_is_a_named_tuple() -> None:
     assert FutureSOAResponse.DelayedException._fields == ("tp", "value", "tb")
 

@@ -211,6 +211,24 @@ def test_time_limit_of_a_waiting_thread_holds_while_another_receives(broker: Bro
     run_in_threads([lead, follow])
 
 
+def test_waiting_thread_may_have_a_time_limit_of_centuries(broker: Broker) -> None:
+    client = broker.client()
+    receiving = client.call_action_future("echo", "slow", timeout=30)
+    other = client.call_action_future("echo", "slow", timeout=1e10)
+    thread = threading.Thread(target=receiving.result)
+    thread.start()
+    broker.wait_for_receives(1)
+    late = threading.Timer(0.05, broker.answer, (broker.sent[1], {"n": 2}))
+    late.start()
+
+    assert other.result().body == {"n": 2}
+
+    broker.answer(broker.sent[0])
+    thread.join(30)
+    late.join(30)
+    assert not thread.is_alive()
+
+
 def test_waiting_thread_gets_what_came_before_an_error_of_the_receiving_one(broker: Broker) -> None:
     client = broker.client()
     leader = client.call_action_future("echo", "slow", {"n": 0})

@@ -70,7 +70,8 @@ class _Follower:
             self.wake_up.release()
 
     def sleep_until(self, deadline: float) -> None:
-        if self.wake_up.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        left_s = max(deadline - time.monotonic(), 0.0)
+        if self.wake_up.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
             self.is_woken = False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -42,6 +43,7 @@ class FutureSOAResponse(Generic[_Response]):
         self._response: Any = _PENDING
         self._raise: _DelayedException | None = None
         self._lock = threading.Lock()
+        self._process = _process
 
     def result(self, timeout: float | None = None) -> _Response:
         """Return the response, after waiting for it if it was not asked for before.
@@ -61,9 +63,11 @@ class FutureSOAResponse(Generic[_Response]):
         """
         if not self.done():
             check_seconds("timeout", timeout)
+            if self._process is not _process:
+                self._renew_lock()
             # Another thread may be waiting already. Then the same time limit applies to the wait for that
             # thread.
-            if not self._lock.acquire(timeout=timeout or -1):
+            if not self._lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX) if timeout else -1):
                 raise MessageReceiveTimeout("No message received: another thread waits for the same response")
             try:
                 if not self.done():
@@ -101,6 +105,13 @@ class FutureSOAResponse(Generic[_Response]):
         """Tell whether :meth:`result` has found a response or an exception; never looks for new ones."""
         return self._response is not _PENDING or self._raise is not None
 
+    def _renew_lock(self) -> None:
+        # A thread of the parent process may have held it, and does not exist in this one.
+        with _renewing:
+            if self._process is not _process:
+                self._lock = threading.Lock()
+                self._process = _process
+
     def _resolve(self, timeout: float | None) -> None:
         get_response = self._get_response
         assert get_response is not None  # it goes only when the outcome comes
@@ -111,3 +122,17 @@ class FutureSOAResponse(Generic[_Response]):
         except Exception as error:
             self._raise = _DelayedException(type(error), error, error.__traceback__)
         self._get_response = None
+
+
+_process: object = object()
+"""Another one in every process that is forked off."""
+_renewing = threading.Lock()
+
+
+def _note_fork() -> None:
+    global _process, _renewing
+    _process = object()
+    _renewing = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_note_fork)

@@ -76,7 +76,8 @@ class Postbox:
             MessageReceiveTimeout: Something was missing at the deadline.
             Exception: What ``get_all_responses`` raised.
         """
-        if not self._turn.acquire(timeout=max(deadline - time.monotonic(), SHORTEST_WAIT_IN_SECONDS)):
+        left_s = max(deadline - time.monotonic(), SHORTEST_WAIT_IN_SECONDS)
+        if not self._turn.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
             raise MessageReceiveTimeout(f"No message received for service {self._service_name}")
         try:
             for request_id in missing & self._parked.keys():
