@@ -43,8 +43,8 @@ def request(request_id: object = 1, **meta: object) -> bytes:
 
 
 def json_request(meta: object) -> bytes:
-    message = {"request_id": 1, "meta": meta, "body": {}}
-    return b"pysoa-redis/3//content-type:application/json;" + json.dumps(message).encode("ascii")
+    message = json.dumps({"request_id": 1, "meta": meta, "body": {}})
+    return b"pysoa-redis/3//content-type:application/json;" + message.encode("ascii")
 
 
 def replies(server: RedisServer, key: str = REPLIES) -> list[dict[str, Any]]:
