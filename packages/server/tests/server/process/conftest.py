@@ -256,7 +256,7 @@ class Service:
                 "TEST_REDIS_PORT": str(self.redis.port),
                 "TEST_SETTINGS": settings,
                 "TEST_TRANSPORT": transport,
-                # Compiled files go by the second of the change and the size, and tests change both too little.
+                # Compiled files go by the second of a change and the size; tests change both too little.
                 "PYTHONDONTWRITEBYTECODE": "1",
                 **(environment or {}),
             },
