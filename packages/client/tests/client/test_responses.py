@@ -284,6 +284,18 @@ def test_response_that_is_no_job_response_fails_only_its_request(broker: Broker)
         broken.result()
 
 
+def test_response_without_body_fails_only_its_request(broker: Broker) -> None:
+    client = broker.client()
+    broken = client.call_action_future("echo", "slow")
+    good = client.call_action_future("echo", "slow")
+    broker.deliver(broker.sent[0], None)
+    broker.answer(broker.sent[1], {"n": 1})
+
+    assert good.result().body == {"n": 1}
+    with pytest.raises(InvalidMessageError, match="the body is of type NoneType, not dict"):
+        broken.result()
+
+
 def test_error_that_names_no_request_is_for_who_receives(broker: Broker) -> None:
     client = broker.client()
     other = client.call_action_future("echo", "echo", {"n": 1})

@@ -224,7 +224,7 @@ class ServiceHandler:
             if about is not None:
                 self.exchange.note_failure(about, error)
             raise
-        if body is None or request_id is None:
+        if request_id is None:
             return None, None
         try:
             return request_id, job_response_from_dict(body)
