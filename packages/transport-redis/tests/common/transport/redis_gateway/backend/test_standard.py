@@ -441,3 +441,13 @@ def test_tools_share_the_arguments_of_the_transport(guarded_server: RedisServer)
     client = cast(Any, backend.get_connection("pysoa:service.x"))
     with contextlib.closing(client):
         assert client.echo("hi") == b"hi"
+
+
+@pytest.mark.parametrize("password", ["hunter2/x", "hunter2?x", "hunter2#x", "hunter2[x"])
+def test_url_with_an_unquoted_password_is_refused_without_showing_it(password: str) -> None:
+    with pytest.raises(ValueError, match="%2F") as caught:
+        StandardRedisClient(hosts=[f"redis://user:{password}@localhost:6379/0"])
+
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

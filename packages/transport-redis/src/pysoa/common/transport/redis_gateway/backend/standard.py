@@ -106,4 +106,16 @@ def _arguments_in(url: str) -> dict[str, Any]:
     try:
         return _redis_py.url_arguments(url)
     except ValueError as error:
-        raise ValueError(f"The Redis URL {redacted_repr(url)} is not usable: {error}") from None
+        raise ValueError(f"The Redis URL {redacted_repr(url)} is not usable: {_reason(error)}") from None
+
+
+def _reason(error: ValueError) -> str:
+    # The words of redis-py name an argument. Those of urllib repeat a part of the URL, which may be one of
+    # the password.
+    text = str(error)
+    if text.startswith(("Invalid value for ", "Redis URL must ")):
+        return text
+    return (
+        "its host or port cannot be read. Write special characters in user and password as %XX: / is %2F, "
+        "? is %3F, # is %23, @ is %40, [ is %5B and ] is %5D."
+    )
