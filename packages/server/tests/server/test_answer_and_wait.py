@@ -123,6 +123,26 @@ def test_answer_is_sent_alone_once_a_shutdown_was_asked_for() -> None:
     assert not waits_with_its_answer(server)
 
 
+class EndsTheProcess(Action):
+    def run(self, request: EnrichedActionRequest) -> dict[str, Any]:
+        raise SystemExit(5)
+
+
+def test_answer_is_sent_alone_if_the_action_ends_the_process() -> None:
+    """Nobody would serve what the wait took from the queue."""
+    ending = type("EndingServer", (PingServer,), {"action_class_map": {"ping": EndsTheProcess}})
+    server = make_looping_server(ending)
+    transport = server.transport
+    assert isinstance(transport, WaitingTransport)
+
+    with pytest.raises(SystemExit):
+        server.handle_next_request()
+
+    assert [request_id for request_id, _, _ in transport.sent] == [1]
+    assert transport.sent_and_waited == []
+    assert not server._receive_is_owed
+
+
 def _do_nothing(server: Server) -> None:
     """Override a hook."""
 

@@ -114,7 +114,12 @@ def _give_to_transport(
         # Other people's transports get what 1.x gave them: plain values, and a meta that they may consume.
         response = to_plain(response)
         meta = dict(meta)
-    if server._may_send_and_wait and server._on_request_taken is not None and not server.shutting_down:
+    if (
+        server._may_send_and_wait
+        and server._on_request_taken is not None
+        and not server.shutting_down
+        and not server._is_ending
+    ):
         # A run loop is there to keep the promise to receive next. Set first: the wait is owed even if this
         # raises.
         server._receive_is_owed = True

@@ -116,11 +116,12 @@ def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
         except BaseException as error:
             # This is going to end the process; the caller should not have to find that out by waiting.
             if not isinstance(error, (KeyboardInterrupt, ForcedShutdown)):
+                server._is_ending = True
                 answer(server, request_id, meta, body, _respond_to_exception(server, error, body))
             raise
         answer(server, request_id, meta, body, response)
     finally:
-        server._finishing_response = False
+        server._finishing_response = server._is_ending = False
         try:
             server.perform_post_request_actions()
         except Exception:

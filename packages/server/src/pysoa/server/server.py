@@ -154,6 +154,8 @@ class Server:
         """Set by the run loop: called when everything about a request is done."""
         self._receive_is_owed = False
         """Whether the transport waits for the next request already, which must be received then."""
+        self._is_ending = False
+        """Whether something is on its way out that ends the process, which will receive nothing more."""
         self._finishing_response = False
         """Whether a job's response exists and is being sent, which harakiri should let happen."""
 
