@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import attrs
 
+from pysoa.server._harakiri import exit_after
 from pysoa.server._parent_death import ParentDeath
 
 __all__ = ("WorkerGroup", "capped_worker_count")
@@ -24,6 +25,7 @@ _DUPLICATE_WINDOW_IN_SECONDS = 1.0
 _POLL_INTERVAL_IN_SECONDS = 5.0
 _FIRST_RESPAWN_DELAY_IN_SECONDS = 0.1
 _KILL_SLACK_IN_SECONDS = 10.0
+_EXIT_SLACK_IN_SECONDS = 1.0
 _SHORT_LIFE_IN_SECONDS = 5.0
 
 # A worker may be respawned so many times within so many seconds.
@@ -227,7 +229,11 @@ class WorkerGroup:
         os.close(self._wakeup_writer)
         self._parent_death.end_with_parent()
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask_of_workers)
-        self._worker_main(number)
+        try:
+            self._worker_main(number)
+        finally:
+            # The interpreter waits for threads that are no daemons, perhaps for ever.
+            exit_after(self._grace_in_seconds + _EXIT_SLACK_IN_SECONDS)
 
     def _supervise(self) -> None:
         while True:

@@ -26,7 +26,7 @@ from pysoa.server._signals import interrupt_wait
 # Server's semi-private names, and three of the standard library's documented ones for emergencies.
 # pyright: reportPrivateUsage=false
 
-__all__ = ("HarakiriTimer", "count_harakiri", "exit_now", "handle_alarm")
+__all__ = ("HarakiriTimer", "count_harakiri", "exit_after", "exit_now", "handle_alarm")
 
 _LONGEST_WAIT_IN_SECONDS = 60
 """How long a transport may wait for a request, when it does not tell by ``receive_timeout_in_seconds``."""

@@ -288,6 +288,38 @@ class TestParent:
         assert done.stderr.rstrip().endswith("RuntimeError: No logging")
         assert done.stdout == "children: 0\n"
 
+    def test_worker_whose_threads_do_not_end_is_ended_after_the_grace(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", _WORKER_WITH_ENDLESS_THREAD],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+        assert done.stdout == "exit code of the group: 1\n"
+        assert "Timeout" in done.stderr
+        assert "in wait_for_ever" in done.stderr
+
+
+_WORKER_WITH_ENDLESS_THREAD = """
+import threading
+from pysoa.server._forking import WorkerGroup
+
+def wait_for_ever():
+    threading.Event().wait()
+
+group = WorkerGroup(
+    lambda number: threading.Thread(target=wait_for_ever).start(),
+    1,
+    respawn=False,
+    shutdown_grace_in_seconds=0.2,
+    before_first_fork=lambda: None,
+    before_each_fork=lambda: None,
+    after_first_fork=lambda: None,
+)
+print("exit code of the group:", group.run())
+"""
 
 _FAILING_PARENT = """
 import atexit, os, signal, time
