@@ -456,3 +456,14 @@ def test_client_is_sent_only_the_error_fields_that_its_version_knows(version: st
     outcome = _outcome(request, False, CLIENT_VERSIONS[version])
 
     assert _as_json(outcome) == _as_json(RECORDED[f"client version {version}"])
+
+
+def test_job_error_of_an_action_drops_the_results_before_it() -> None:
+    """D-22: stays as it was, because services use it to end a job."""
+    settings = ServerSettings({"transport": {"path": "pysoa.common.transport.local:LocalServerTransport"}})
+    server = OutcomeServer(settings)
+
+    response = server.process_job(job("plain_callable", "raises_job_error", "plain_callable"))
+
+    assert response.actions == []
+    assert len(response.errors) == 1
