@@ -104,6 +104,13 @@ def redis_oldest(session: nox.Session) -> None:
     pytest(session, *EVERYTHING)
 
 
+@nox.session(venv_backend="venv")
+def pytest_oldest(session: nox.Session) -> None:
+    """Run the tests of pysoa-testing and of the example with the oldest pytest that services may use."""
+    install(session, *EDITABLE, "--group", "test", then=["pytest==8.0.0"])
+    pytest(session, "packages/testing/tests", "examples")
+
+
 @tool_session
 def interop(session: nox.Session) -> None:
     """Let the original PySOA 1.4.9 and ours call each other over real Redis servers."""
