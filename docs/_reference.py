@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -185,7 +187,8 @@ def _index_page() -> str:
 def _distribution_page(name: str, summary: str, modules: list[_Module]) -> str:
     lines = [*_title(f"pysoa-{name}", "="), summary, ""]
     for module in modules:
-        lines += [*_title(module.name, "-"), *_automodule(module)]
+        composed = {} if module.taken_from else _composed_classes(module)
+        lines += [*_title(module.name, "-"), *_module(module, composed)]
         for class_name in _ALSO_PUBLIC.get(module.name, ()):
             if class_name not in module.exported:
                 lines += [f".. autoclass:: {module.name}.{class_name}", *_MEMBERS]
@@ -197,18 +200,60 @@ def _distribution_page(name: str, summary: str, modules: list[_Module]) -> str:
 _MEMBERS = ["   :members:", "   :show-inheritance:", ""]
 
 
-def _automodule(module: _Module) -> list[str]:
-    if not module.taken_from:
-        return [f".. automodule:: {module.name}", *_MEMBERS]
-    # Objects are described where they are defined; described twice, links to them would be ambiguous.
-    return [
-        f".. automodule:: {module.name}",
-        "",
-        "Can be imported from here:",
-        "",
-        *(f"* :py:obj:`~{origin}`" for origin in module.taken_from.values()),
-        "",
-    ]
+def _composed_classes(module: _Module) -> dict[str, list[str]]:
+    """Return the classes that have some of their methods from private modules of ours.
+
+    What these define is described as the class's own. With each class come the names of its other bases.
+    """
+    found: dict[str, list[str]] = {}
+    imported = importlib.import_module(module.name)
+    for name in module.exported:
+        cls: object = getattr(imported, name)
+        # Another name of a class is described as such.
+        if isinstance(cls, type) and cls.__name__ == name:
+            private = [base for base in cls.__mro__[1:] if _is_private(base)]
+            if private:
+                found[name] = [base.__name__ for base in cls.__mro__[1:] if base not in private]
+    return found
+
+
+def _is_private(cls: type) -> bool:
+    package, *parts = cls.__module__.split(".")
+    return package == "pysoa" and any(part.startswith("_") for part in parts)
+
+
+def _module(module: _Module, composed: dict[str, list[str]]) -> list[str]:
+    start = f".. automodule:: {module.name}"
+    if module.taken_from:
+        # Objects are described where they are defined; described twice, links to them would be ambiguous.
+        names = [f"* :py:obj:`~{origin}`" for origin in module.taken_from.values()]
+        return [start, "", "Can be imported from here:", "", *names, ""]
+    if not composed:
+        return [start, *_MEMBERS]
+    lines = [start, ""]
+    for class_name, foreign_bases in composed.items():
+        lines += [
+            f".. autoclass:: {module.name}.{class_name}",
+            "   :members:",
+            # The last two are for the exceptions that a class has as attributes.
+            f"   :inherited-members: {', '.join([*foreign_bases, 'Exception', 'BaseException'])}",
+            "",
+        ]
+    imported = importlib.import_module(module.name)
+    for name in (name for name in module.exported if name not in composed):
+        value: object = getattr(imported, name)
+        directive = _directive_for(value, name)
+        options = _MEMBERS if directive in ("autoclass", "autoexception") else [""]
+        lines += [f".. {directive}:: {module.name}.{name}", *options]
+    return lines
+
+
+def _directive_for(value: object, name: str) -> str:
+    if not isinstance(value, type):
+        return "autofunction" if inspect.isfunction(value) else "autodata"
+    if value.__name__ != name:
+        return "autodata"  # another name of a class
+    return "autoexception" if issubclass(value, BaseException) else "autoclass"
 
 
 def _settings_table(target: str, defaults: str = "") -> list[str]:

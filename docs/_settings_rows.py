@@ -116,6 +116,8 @@ def _description(field: _Field) -> str:
         return text
     inner = [getattr(field, "field", None), *(getattr(field, "options", None) or ())]
     found = [str(part.description) for part in inner if getattr(part, "description", None)]
+    if not found and isinstance(field, fields.ClassConfigurationSchema):
+        return "The `path` of the class, and the `kwargs` that it is made with"
     return found[0] if found else ""
 
 

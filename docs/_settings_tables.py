@@ -78,6 +78,7 @@ def _is_chosen(key: str, only: frozenset[str] | None, without: frozenset[str]) -
 
 def _table(rows: list[Row]) -> nodes.table:
     table = nodes.table(classes=["settings", "colwidths-given"])
+    table["support_smartquotes"] = False  # quotes and two hyphens are those of Python and of a command line
     group = nodes.tgroup(cols=len(_COLUMNS))
     table += group
     for _, width in _COLUMNS:
@@ -91,10 +92,10 @@ def _table(rows: list[Row]) -> nodes.table:
         if row.default == "required":
             default = [nodes.strong("", "required")]
         elif row.default:
-            default = [nodes.literal("", row.default)]
+            default = [_code(row.default)]
         body += _row(
             [
-                [nodes.literal("", row.key)],
+                [_code(row.key)],
                 [nodes.Text(row.type)],
                 default,
                 list(_text_with_literals(row.description)),
@@ -102,6 +103,14 @@ def _table(rows: list[Row]) -> nodes.table:
         )
     group += body
     return table
+
+
+def _code(text: str) -> nodes.literal:
+    """Return code that may be broken after dots, underscores and colons, as browsers would not do."""
+    code = nodes.literal()
+    for part in re.findall(r"[^._:]*[._:]*", text):
+        code += [nodes.Text(part), nodes.raw("", "<wbr>", format="html")]
+    return code
 
 
 def _row(cells: list[list[nodes.Node]]) -> nodes.row:
