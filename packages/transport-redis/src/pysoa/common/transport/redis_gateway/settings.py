@@ -230,12 +230,10 @@ class _RedisClientTransportSchema(RedisTransportSchema):
             _fields.Integer(),
             _fields.ObjectInstance(ProtocolVersion),
             description=(
-                "The default protocol version between clients and servers was Version 1 prior to PySOA "
-                "0.67.0, Version 2 as of 0.67.0, and will be Version 3 as of 1.0.0. The server can only "
-                "detect what protocol the client is speaking and respond with the same protocol. However, "
-                "the client cannot pre-determine what protocol the server is speaking. So, if you need to "
-                "differ from the default (currently Version 2), use this setting to tell the client which "
-                "protocol to speak."
+                "The version of the protocol that the client speaks: 1, 2 or 3. A server answers in the "
+                "version of the request, but a client cannot tell in advance which versions a server "
+                "understands. Every server since PySOA 1.0.0 understands Version 3, those since 0.67.0 "
+                "Version 2, and older ones Version 1 only."
             ),
         ),
     }
