@@ -130,11 +130,6 @@ def _check_client_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
         ClientSettings(of_service)
 
 
-def _check_server_settings(settings: Mapping[str, Any]) -> None:
-    known: dict[str, Any] = {key: value for key, value in settings.items() if not key.startswith("library_")}
-    ServerSettings(known)
-
-
 def _check_redis(kwargs: Mapping[str, Any]) -> None:
     """Check the arguments of both Redis transports, those that redis-py takes included."""
     provided: Any = RedisClientTransport
@@ -151,7 +146,7 @@ _SETTINGS: dict[str, Callable[[Any], object]] = {
     "CLIENT_SETTINGS": _check_client_settings,
     "EXPANSION_SETTINGS": ExpansionSettings,
     "REDIS": _check_redis,
-    "SOA_SERVER_SETTINGS": _check_server_settings,
+    "SOA_SERVER_SETTINGS": ServerSettings,
 }
 
 
