@@ -7,7 +7,7 @@ import importlib
 import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_type
 from unittest import mock
 
 import pytest
@@ -456,3 +456,25 @@ def test_the_named_ways_to_decorate_do_the_same() -> None:
 
     assert stub_action("user", "a").decorate_callable(function)() == ["user.a"]
     assert stub_action("user", "a").decorate_class(TestSomething)().test_it() == ["user.a"]
+
+
+# Types
+
+
+def test_decorating_keeps_the_types() -> None:
+    def function(first: int, stub: StubbedAction) -> str:
+        return str(first)
+
+    async def coroutine_function(stub: StubbedAction) -> int:
+        return stub.call_count
+
+    stubbing = stub_action("user", "a")
+
+    class Tests:
+        """A test class."""
+
+    assert_type(stubbing(Tests), type[Tests])
+    assert_type(stubbing(function)(1), str)
+    assert_type(asyncio.run(stubbing(coroutine_function)()), int)
+    with stubbing as stub:
+        assert_type(stub, StubbedAction)

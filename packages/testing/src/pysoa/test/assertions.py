@@ -145,3 +145,7 @@ def _fail_if(trouble: str) -> None:
     __tracebackhide__ = True
     if trouble:
         pytest.fail(trouble)
+
+
+# What users see of this class in the reference is where it can be imported from.
+PySOAExceptionInfo.__module__ = __name__

@@ -458,3 +458,7 @@ def _wait_until(condition: Callable[[], bool], timeout_in_seconds: float) -> boo
             return False
         time.sleep(_POLL_INTERVAL_IN_SECONDS)
     return True
+
+
+# What users see of this class, in tracebacks and in the reference, is where it can be imported from.
+RedisDatabase.__module__ = __name__

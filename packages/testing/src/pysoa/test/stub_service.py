@@ -267,3 +267,7 @@ class ActionStubber:
 def _require_text(name: object, what: str) -> None:
     if not isinstance(name, str):
         raise AssertionError(f'Stubbed {what} name "{name}" must be unicode')
+
+
+# What users see of this class, in tracebacks and in the reference, is where it can be imported from.
+StubbedAction.__module__ = __name__
