@@ -132,6 +132,10 @@ def wait_until(condition: Callable[[], Any], timeout_in_seconds: float, what: st
         time.sleep(0.01)
 
 
+def _heed_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class ServiceProcess:
     """One start of the service, with all the processes that come of it."""
 
@@ -147,6 +151,8 @@ class ServiceProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # The tests may run under nohup, and a service leaves SIGHUP ignored if it finds it so.
+                preexec_fn=_heed_hangups,
             )
         self.pid = self.popen.pid
 
