@@ -6,10 +6,14 @@ as a test. This needs ``pysoa-testing[plans]``.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 
-if importlib.util.find_spec("pyparsing") is None:
-    raise ImportError("Test plans need pyparsing, which is not installed. Install pysoa-testing[plans].")
+try:
+    importlib.import_module("pyparsing")
+except ImportError as _error:
+    raise ImportError(
+        "Test plans need pyparsing, which is not installed. Install pysoa-testing[plans]."
+    ) from _error
 
 # Nothing above may need it.
 from pysoa.test.plan._fixture_data import FixtureTestCaseData

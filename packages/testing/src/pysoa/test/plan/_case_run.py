@@ -126,7 +126,7 @@ class CaseRun:
         action_case.update(inputs)
         # What is returned to the service cannot refer to its own response; that is left for later.
         for patch in action_case.get(MOCK_PATCHES_KEY, {}).values():
-            substitute_what_is_known(patch["configure"], *self._sources)
+            substitute_what_is_known(patch.get("configure"), *self._sources)
         for stub in action_case.get(STUBBED_ACTIONS_KEY, {}).values():
             substitute_what_is_known(stub, *self._sources)
 
@@ -148,7 +148,7 @@ class CaseRun:
         try:
             substitute_variables(expectations, *sources)
             for patch in action_case.get(MOCK_PATCHES_KEY, {}).values():
-                substitute_variables(patch["expectations"], *sources)
+                substitute_variables(patch.get("expectations"), *sources)
         except StatusError as error:
             problem = str(error)
         if problem:

@@ -145,6 +145,7 @@ class PlanFunction(pytest.Function):
 
     def setup(self) -> None:
         """Have the fixture set up before the first of its test cases that is run."""
+        __tracebackhide__ = True
         cast(PlanFixture, self.parent).begin(self.plan)
         self.plan._ends_fixture = self._ends_fixture()
         super().setup()

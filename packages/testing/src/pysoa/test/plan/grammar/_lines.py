@@ -139,6 +139,6 @@ def _required_texts(element: ParserElement) -> Iterator[str]:
 
 
 def _hint(found: str, choices: list[str]) -> str:
-    words = [choice.strip("'") for choice in choices if choice.startswith("'")]
+    words = re.findall(r"'([^']+)'", " ".join(choices))
     close = difflib.get_close_matches(found, words, n=1)
     return f"; did you mean '{close[0]}'?" if close and close[0] != found else ""

@@ -111,7 +111,7 @@ def start_mocks(case: dict[str, Any]) -> None:
     case[_RUNNING_KEY] = running
     for target, patch in case.get(MOCK_PATCHES_KEY, {}).items():
         double = mock.MagicMock()
-        configuration: Mapping[str, Any] = patch["configure"]
+        configuration: Mapping[str, Any] = patch.get("configure", {})
         for path in sorted(configuration, key=len):
             _configure(double, path, configuration[path])
         patcher = mock.patch(target, new=double)
@@ -153,7 +153,7 @@ def check_mocks(case: dict[str, Any], label: str) -> None:
         AssertionError: They were not.
     """
     for target, _, double in case.get(_RUNNING_KEY, []):
-        expectations: Mapping[str | None, Any] = case[MOCK_PATCHES_KEY][target]["expectations"]
+        expectations: Mapping[str | None, Any] = case[MOCK_PATCHES_KEY][target].get("expectations", {})
         for path, expectation in expectations.items():
             name = f"{target}.{path}" if path else target
             called = _attribute(double, path.split(".") if path else [])

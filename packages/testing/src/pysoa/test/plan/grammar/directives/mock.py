@@ -272,16 +272,19 @@ class MockPathResultForActionDirective(ActionDirective):
         """Do nothing."""
 
 
-def _patch(case: dict[str, Any], parse_results: ParseResults) -> dict[str, dict[Any, Any]]:
+def _part(case: dict[str, Any], parse_results: ParseResults, key: str) -> dict[Any, Any]:
+    target = text_of(parse_results, "mock_target")
+    if "." not in target.strip("."):
+        raise ValueError(
+            f"Expected what to mock with the module it is in, such as package.module.name; found {target!r}"
+        )
     patches = case.setdefault(MOCK_PATCHES_KEY, {})
-    patch: dict[str, dict[Any, Any]] = patches.setdefault(
-        text_of(parse_results, "mock_target"), {"configure": {}, "expectations": {}}
-    )
-    return patch
+    part: dict[Any, Any] = patches.setdefault(target, {}).setdefault(key, {})
+    return part
 
 
 def _add_expectation(case: dict[str, Any], parse_results: ParseResults) -> None:
-    expectations = _patch(case, parse_results)["expectations"]
+    expectations = _part(case, parse_results, "expectations")
     path = text_of(parse_results, "mock_path") or None
     expectation = expectations.setdefault(path, {"calls": [], "not_called": False})
     if text_of(parse_results, "not"):
@@ -293,7 +296,7 @@ def _add_expectation(case: dict[str, Any], parse_results: ParseResults) -> None:
 
 def _check_expectations(case: dict[str, Any]) -> None:
     for target, patch in case.get(MOCK_PATCHES_KEY, {}).items():
-        for path, expectation in patch["expectations"].items():
+        for path, expectation in patch.get("expectations", {}).items():
             if expectation["calls"] and expectation["not_called"]:
                 raise ValueError(
                     "Cannot combine not-called expectations with other expectations for path "
@@ -302,7 +305,7 @@ def _check_expectations(case: dict[str, Any]) -> None:
 
 
 def _add_result(case: dict[str, Any], parse_results: ParseResults) -> None:
-    configuration = _patch(case, parse_results)["configure"]
+    configuration = _part(case, parse_results, "configure")
     path = text_of(parse_results, "mock_path")
     value = _result(path, text_of(parse_results, "instruction"), text_of(parse_results, "value"))
     if path.rpartition(".")[2] == "side_effect":
