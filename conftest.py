@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -10,6 +11,17 @@ import pytest
 from pysoa.test.redis_server import RedisServer
 
 pytest_plugins = ["pytester"]  # runs pytest in tests; only the topmost conftest.py may ask for it
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C and hang-ups even if the tests run under nohup or as a shell's background job.
+
+    Such a start has them ignored, every process that a test starts would inherit that, and the tests of what
+    these signals do would fail.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
