@@ -337,6 +337,16 @@ def test_values_of_other_elements_of_lists_are_stated_too(run_case: Callable[[st
         run_case("echo: input: tags.0: x\necho: input: tags.1: y\necho: expect: attribute value: tags.1: y")
 
 
+def test_only_the_named_element_of_a_list_must_not_be_present(run_case: Callable[[str], None]) -> None:
+    run_case(
+        "echo: input: tags.0: x\necho: input: tags.1: y\necho: expect not present: attribute value: tags.2"
+    )
+
+
+def test_nothing_is_present_below_what_is_no_container(run_case: Callable[[str], None]) -> None:
+    run_case("echo: input none: user:\necho: expect not present: attribute value: user.password")
+
+
 def test_error_of_service_is_explained_with_its_traceback(run_case: Callable[[str], None]) -> None:
     with pytest.raises(AssertionError) as failure:
         run_case("crash: expect: error: code=NOT_FOUND")

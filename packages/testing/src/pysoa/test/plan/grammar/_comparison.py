@@ -144,10 +144,10 @@ def find_present(not_present: Any, actual: Any) -> Iterator[str]:
     """Yield the paths that exist, though they are listed as not present.
 
     Args:
-        not_present: Dictionaries and lists whose innermost values are ignored.
+        not_present: Dictionaries and lists whose innermost values are ignored; empty ones fill gaps in lists.
         actual: What is there.
     """
-    for path in get_all_paths(not_present, allow_blank=True):
+    for path in get_all_paths(not_present):
         try:
             path_get(actual, path)
         except (LookupError, TypeError):

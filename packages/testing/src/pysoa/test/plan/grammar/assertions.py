@@ -107,7 +107,7 @@ def assert_not_present(not_present: Any, actual: Any, msg: str | None = None) ->
             "Not present:",
             *(f"   `{path}`" for path in paths),
             "Full body SHOULD NOT be present:",
-            pprint.pformat(get_all_paths(not_present, allow_blank=True)),
+            pprint.pformat(get_all_paths(not_present)),
             "",
             "Full body actual:",
             pprint.pformat(actual),
