@@ -154,6 +154,26 @@ def test_fixtures_are_set_up_and_torn_down_around_their_test_cases(pytester: pyt
     )
 
 
+def test_fixture_is_set_up_anew_when_the_order_of_tests_comes_back_to_it(
+    pytester: pytest.Pytester,
+) -> None:  # P4
+    lay_out(pytester)
+    pytester.makeconftest(
+        """
+        def pytest_collection_modifyitems(items):
+            items.sort(key=lambda item: item.name)
+        """
+    )
+
+    result = run(pytester, "-s", "--pysoa-test-case-regex", "f|last|second")
+
+    each = "setup_method, teardown_method"
+    one, two = (f"set_up {name} False, {each}, tear_down {name}" for name in ("one", "two"))
+    result.stdout.fnmatch_lines(
+        [f"*LOG setup_class, {one}, {two[: -len(', tear_down two')]}, {each}, *, {one}"]
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

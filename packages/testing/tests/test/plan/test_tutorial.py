@@ -63,4 +63,5 @@ def assert_lines_in_order(expected: list[str], output: str) -> None:
     lines = iter(output.splitlines())
     for text in expected:
         pattern = re.compile(re.escape(text).replace(r"\.\.\.", ".*"))
-        assert any(pattern.match(re.sub("^=+ ", "", line)) for line in lines), f"{text!r} is not in its place in\n{output}"
+        is_there = any(pattern.match(re.sub("^=+ ", "", line)) for line in lines)
+        assert is_there, f"{text!r} is not in its place in\n{output}"
