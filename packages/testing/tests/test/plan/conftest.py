@@ -170,3 +170,32 @@ def parse(tmp_path: Path) -> Callable[[str], TestFixture]:
         return ServiceTestPlanFixtureParser(str(path), "sample").parse_test_fixture()
 
     return parse_text
+
+
+@pytest.fixture
+def lay_out(pytester: pytest.Pytester) -> Callable[..., None]:
+    """Write a module with a plan, and the fixtures that are given by their names."""
+    samples = Path(__file__).parent / "samples"
+
+    def write(module: str = "", **fixtures: str) -> None:
+        (pytester.path / "fixtures").mkdir()
+        if not fixtures:
+            fixtures = {
+                name: (samples / f"{name}.txt").read_text(encoding="utf-8") for name in ("one", "two")
+            }
+        for name, text in fixtures.items():
+            (pytester.path / "fixtures" / f"{name}.pysoa").write_text(text, encoding="utf-8")
+        module = module or (samples / "orders.txt").read_text(encoding="utf-8")
+        (pytester.path / "test_orders.py").write_text(module, encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Run pytest in the folder of the test, with these arguments."""
+
+    def run_pytest(*arguments: str) -> pytest.RunResult:
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "default", *arguments)
+
+    return run_pytest
