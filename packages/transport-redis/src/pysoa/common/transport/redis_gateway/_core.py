@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 from pymetrics.recorders.base import MetricsRecorder
 from pymetrics.recorders.noop import noop_metrics
@@ -41,6 +41,11 @@ __all__ = (
     "RedisTransportCore",
     "positive",
 )
+
+_SerializeMessage: TypeAlias = Callable[
+    [ProtocolVersion, dict[str, Any], Serializer], tuple[list[tuple[bytes, bytes | memoryview]], int]
+]
+_ReadEnvelope: TypeAlias = Callable[[bytes, str | None, ProtocolVersion], Envelope]
 
 
 class RedisTransportCore:
@@ -97,32 +102,40 @@ class RedisTransportCore:
         if backend_type not in REDIS_BACKEND_TYPES:
             raise ValueError(f"backend_type must be one of {REDIS_BACKEND_TYPES}, got {backend_type}")
         self.backend_type = backend_type
-        self.backend_layer_kwargs = _backends.prepare_backend_kwargs(backend_type, backend_layer_kwargs or {})
-        self.log_messages_larger_than_bytes = int(log_messages_larger_than_bytes)
-        self.maximum_message_size_in_bytes = int(maximum_message_size_in_bytes)
-        self.message_expiry_in_seconds = positive("message_expiry_in_seconds", int(message_expiry_in_seconds))
+        self.backend_layer_kwargs: dict[str, Any] = _backends.prepare_backend_kwargs(
+            backend_type, backend_layer_kwargs or {}
+        )
+        self.log_messages_larger_than_bytes: int = int(log_messages_larger_than_bytes)
+        self.maximum_message_size_in_bytes: int = int(maximum_message_size_in_bytes)
+        self.message_expiry_in_seconds: int = positive(
+            "message_expiry_in_seconds", int(message_expiry_in_seconds)
+        )
         self.metrics = metrics
-        self.queue_capacity = int(queue_capacity)
-        self.queue_full_retries = int(queue_full_retries)
-        self.receive_timeout_in_seconds = positive(
+        self.queue_capacity: int = int(queue_capacity)
+        self.queue_full_retries: int = int(queue_full_retries)
+        self.receive_timeout_in_seconds: int = positive(
             "receive_timeout_in_seconds", int(receive_timeout_in_seconds)
         )
-        self.default_serializer_config = dict(default_serializer_config or {"object": MsgpackSerializer})
+        self.default_serializer_config: dict[str, Any] = dict(
+            default_serializer_config or {"object": MsgpackSerializer}
+        )
         self.service_name = service_name
         self._set_up()
 
     def _set_up(self) -> None:
         side = "server" if self.is_server else "client"
-        self.meters = Meters(self.metrics, f"{side}.transport.redis_gateway.")
+        self.meters: Meters = Meters(self.metrics, f"{side}.transport.redis_gateway.")
         self._backend: BaseRedisClient | None = None
         self._default_serializer: Serializer | None = None
         self._serializers: dict[str, Serializer] = {}
-        self.pusher = Pusher(
+        self.pusher: Pusher = Pusher(
             self.service_name, self.meters, self.backend, self.queue_capacity, self.queue_full_retries
         )
-        self.receiver = Receiver(self.service_name, self.meters, self.backend)
-        self.serialize_message = self.meters.timed("send.serialize", self._serialize_message)
-        self.read_envelope = self.meters.timed("receive.deserialize", self._read_envelope)
+        self.receiver: Receiver = Receiver(self.service_name, self.meters, self.backend)
+        self.serialize_message: _SerializeMessage = self.meters.timed(
+            "send.serialize", self._serialize_message
+        )
+        self.read_envelope: _ReadEnvelope = self.meters.timed("receive.deserialize", self._read_envelope)
 
     # The backend
 

@@ -46,7 +46,9 @@ class RedisClientTransport(ClientTransport):
         super().__init__(service_name, metrics)
         check_service_name(service_name)
         self._send_queue_name = make_redis_queue_name(service_name)
-        self.core = RedisTransportClientCore(service_name=service_name, metrics=metrics, **kwargs)
+        self.core: RedisTransportClientCore = RedisTransportClientCore(
+            service_name=service_name, metrics=metrics, **kwargs
+        )
         self._send_queue_key = self.core.QUEUE_NAME_PREFIX + self._send_queue_name
         self._packed_send_queue_key = pack_key(self._send_queue_key)
         meters = self.core.meters

@@ -68,7 +68,7 @@ class RedisTransportClientCore(RedisTransportCore):
         service_name: str = "",
         protocol_version: ProtocolVersion | int = ProtocolVersion.VERSION_3,
     ) -> None:
-        self.protocol_version = ProtocolVersion(protocol_version)
+        self.protocol_version: ProtocolVersion = ProtocolVersion(protocol_version)
         super().__init__(
             backend_type,
             backend_layer_kwargs,
@@ -173,7 +173,7 @@ class RedisTransportServerCore(RedisTransportCore):
         maximum_message_size_in_bytes: int = DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER,
         chunk_messages_larger_than_bytes: int = -1,
     ) -> None:
-        self.chunk_messages_larger_than_bytes = int(chunk_messages_larger_than_bytes)
+        self.chunk_messages_larger_than_bytes: int = int(chunk_messages_larger_than_bytes)
         reason = reason_against_chunk_size(
             self.chunk_messages_larger_than_bytes, int(maximum_message_size_in_bytes)
         )

@@ -57,7 +57,9 @@ class RedisServerTransport(ServerTransport):
         super().__init__(service_name, metrics, instance_index)
         check_service_name(service_name)
         self._receive_queue_name = make_redis_queue_name(service_name)
-        self.core = RedisTransportServerCore(service_name=service_name, metrics=metrics, **kwargs)
+        self.core: RedisTransportServerCore = RedisTransportServerCore(
+            service_name=service_name, metrics=metrics, **kwargs
+        )
         self._wait = self.core.request_wait(self._receive_queue_name)
         self._full_lists = FullLists()
         meters = self.core.meters

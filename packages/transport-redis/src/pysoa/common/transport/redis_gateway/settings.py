@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from conformity import fields
@@ -97,7 +97,7 @@ class RedisTransportSchema(fields.Dictionary):
     transport then failed later, or waited for ever.
     """
 
-    contents = {
+    contents: Mapping[Hashable, fields.Base] = {
         "backend_layer_kwargs": _fields.Dictionary(
             {
                 "connection_kwargs": _fields.SchemalessDictionary(
@@ -205,7 +205,7 @@ class RedisTransportSchema(fields.Dictionary):
         "default_serializer_config",
     )
 
-    description = "The constructor kwargs for the Redis client and server transports."
+    description: str | None = "The constructor kwargs for the Redis client and server transports."
 
     def errors(self, value: Any) -> list[Error]:
         """Return everything that is wrong with these settings.
@@ -224,7 +224,7 @@ class RedisTransportSchema(fields.Dictionary):
 
 
 class _RedisClientTransportSchema(RedisTransportSchema):
-    contents = {
+    contents: Mapping[Hashable, fields.Base] = {
         **RedisTransportSchema.contents,
         "protocol_version": _fields.Any(
             _fields.Integer(),
@@ -237,8 +237,8 @@ class _RedisClientTransportSchema(RedisTransportSchema):
             ),
         ),
     }
-    optional_keys = (*RedisTransportSchema.optional_keys, "protocol_version")
-    description = "The constructor kwargs for the Redis client transport."
+    optional_keys: tuple[Hashable, ...] = (*RedisTransportSchema.optional_keys, "protocol_version")
+    description: str | None = "The constructor kwargs for the Redis client transport."
 
     def _errors_of_values(self, settings: Mapping[Any, Any]) -> Iterator[Error]:
         yield from super()._errors_of_values(settings)
@@ -246,7 +246,7 @@ class _RedisClientTransportSchema(RedisTransportSchema):
 
 
 class _RedisServerTransportSchema(RedisTransportSchema):
-    contents = {
+    contents: Mapping[Hashable, fields.Base] = {
         **RedisTransportSchema.contents,
         "chunk_messages_larger_than_bytes": _fields.Integer(
             description=(
@@ -258,14 +258,17 @@ class _RedisServerTransportSchema(RedisTransportSchema):
             ),
         ),
     }
-    optional_keys = (*RedisTransportSchema.optional_keys, "chunk_messages_larger_than_bytes")
-    description = "The constructor kwargs for the Redis server transport."
+    optional_keys: tuple[Hashable, ...] = (
+        *RedisTransportSchema.optional_keys,
+        "chunk_messages_larger_than_bytes",
+    )
+    description: str | None = "The constructor kwargs for the Redis server transport."
 
     def _errors_of_values(self, settings: Mapping[Any, Any]) -> Iterator[Error]:
         yield from super()._errors_of_values(settings)
         yield from _check_chunk_size(settings)
 
 
-client_transport_schema = _RedisClientTransportSchema()
-RedisServerTransportSchema = _RedisServerTransportSchema()
+client_transport_schema: _RedisClientTransportSchema = _RedisClientTransportSchema()
+RedisServerTransportSchema: _RedisServerTransportSchema = _RedisServerTransportSchema()
 """The settings of the server's transport."""
