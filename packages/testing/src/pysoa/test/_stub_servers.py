@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 from conformity import fields as conformity_fields
@@ -64,7 +64,7 @@ class StubServer(Server):
 class StubClientTransportSchema(conformity_fields.Dictionary):
     """What the ``kwargs`` of a :class:`StubClientTransport` may be."""
 
-    contents = {
+    contents: Mapping[Hashable, conformity_fields.Base] = {
         "action_map": fields.SchemalessDictionary(
             key_type=fields.UnicodeString(description="The name of the action to stub"),
             value_type=fields.Dictionary(
@@ -97,9 +97,9 @@ class StubClientTransportSchema(conformity_fields.Dictionary):
         ),
     }
 
-    optional_keys = ("action_map",)
+    optional_keys: tuple[Hashable, ...] | frozenset[Hashable] = ("action_map",)
 
-    description = "The settings for the local transport"
+    description: str | None = "The settings for the local transport"
 
 
 @accepts_kwargs(StubClientTransportSchema())

@@ -6,7 +6,7 @@ import datetime
 import decimal
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 __all__ = ("AnyValue", "RegexValue")
 
@@ -56,7 +56,7 @@ class AnyValue:
             return (self.data_type, self.permit_none) == (other.data_type, other.permit_none)
         return _CHECKS[self.data_type](other)
 
-    __hash__ = None  # type: ignore[assignment]  # it is equal to values with different hashes
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it is equal to values with different hashes
 
     def __repr__(self) -> str:
         return f"any {self.data_type} type value{' or None' if self.permit_none else ''}"
@@ -74,7 +74,7 @@ class RegexValue:
     """
 
     def __init__(self, pattern: str, negate: bool = False) -> None:
-        self.pattern = re.compile(pattern)
+        self.pattern: re.Pattern[str] = re.compile(pattern)
         self.negate = negate
 
     def __eq__(self, other: object) -> bool:
@@ -82,7 +82,7 @@ class RegexValue:
             return (self.pattern, self.negate) == (other.pattern, other.negate)
         return isinstance(other, str) and (self.pattern.match(other) is None) is self.negate
 
-    __hash__ = None  # type: ignore[assignment]  # it is equal to values with different hashes
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it is equal to values with different hashes
 
     def __repr__(self) -> str:
         return f"regex {'not ' if self.negate else ''}{self.pattern.pattern}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pprint
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 from pyparsing import Optional, ParserElement, ParseResults, Regex
@@ -57,7 +57,7 @@ class ExpectedError:
             return attrs.astuple(self) == attrs.astuple(other)
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # it is equal to values with different hashes
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it is equal to values with different hashes
 
     def __repr__(self) -> str:
         parts = {"code": self.code, "field": self.field, "message": self.message}
