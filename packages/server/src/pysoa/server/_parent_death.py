@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -21,7 +20,11 @@ class ParentDeath:
 
     def __init__(self, parent_pid: int) -> None:
         self._parent_pid = parent_pid
-        self._libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+        self._libc: Any = None
+        if sys.platform == "linux":
+            import ctypes  # only now: most processes have no parent to follow, and are spared its memory
+
+            self._libc = ctypes.CDLL(None, use_errno=True)
 
     def end_with_parent(self) -> None:
         """Have this process get SIGTERM when the parent dies, even by SIGKILL.

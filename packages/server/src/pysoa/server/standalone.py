@@ -21,10 +21,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pysoa.server import _django, autoreload
+from pysoa.server import _django
 from pysoa.server._command_line import Options, build_parser, configure_logging, parse_arguments, prepare
 from pysoa.server._daemon import daemonize
-from pysoa.server._forking import WorkerGroup, capped_worker_count
 from pysoa.server._import_guard import is_double_import as is_double_import  # PySOA 1.x had it here
 from pysoa.server._import_guard import refuse_double_import
 from pysoa.server._settings_discovery import LoadedSettings
@@ -96,6 +95,8 @@ def _run_server_reloader_wrapper(args: Options, run: Callable[[], None]) -> None
     if args.use_file_watcher is False:
         run()
         return
+    from pysoa.server import autoreload  # only now: a worker that is not reloaded saves the memory
+
     names = args.use_file_watcher or ""
     watch_modules = [name.strip() for name in str(names).split(",") if name.strip()] or None
     if args.daemon and not autoreload.is_reloaded_process():
@@ -122,6 +123,8 @@ def _run_server(args: Options, server_class: type[Server]) -> None:
 
 
 def _run_workers(args: Options, server_class: type[Server], loaded: LoadedSettings | None) -> int:
+    from pysoa.server._forking import WorkerGroup, capped_worker_count  # only now, for the same reason
+
     def close_connections() -> None:
         # A connection that parent and workers share mixes up what each of them says on it.
         if server_class.use_django:

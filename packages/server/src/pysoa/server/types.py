@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import abc
 import concurrent.futures
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, SupportsInt, TypeAlias, Union
 
 import attrs
-from typing_extensions import TypeVar
 
 from pysoa.client.client import Client
 from pysoa.common.types import ActionRequest, ActionResponse, Body, Context, Control, JobRequest
 from pysoa.server._lazy_client import ClientAttribute
 from pysoa.server._local_call import call_local_action
 from pysoa.server.internal.types import RequestSwitchSet, SupportsIntValue
+
+if sys.version_info >= (3, 13):
+    from typing import TypeVar  # has had defaults since
+else:
+    from typing_extensions import TypeVar
 
 if TYPE_CHECKING:  # these two modules import this one
     from pysoa.server.server import Server
