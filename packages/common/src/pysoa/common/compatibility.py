@@ -22,8 +22,8 @@ class Token(Generic[_T]):
     __slots__ = ("context_var", "token")
 
     def __init__(self, context_var: ContextVar[_T], token: contextvars.Token[_T]) -> None:
-        self.context_var = context_var
-        self.token = token
+        self.context_var: ContextVar[_T] = context_var
+        self.token: contextvars.Token[_T] = token
 
 
 class ContextVar(Generic[_T]):

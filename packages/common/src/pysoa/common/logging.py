@@ -75,7 +75,7 @@ class SyslogHandler(logging.handlers.SysLogHandler):
         """
         super().__init__(address=address, facility=facility, socktype=socket_type)
         self._maximum_length: int | None = None
-        self.overflow = overflow
+        self.overflow: int = overflow
         if self.unixsocket or self.socktype == socket.SOCK_STREAM:
             self._maximum_length = _MAXIMUM_STREAM_RECORD_IN_BYTES
             self.overflow = self.OVERFLOW_BEHAVIOR_TRUNCATE

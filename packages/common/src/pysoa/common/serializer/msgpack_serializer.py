@@ -45,9 +45,9 @@ _PLAIN_TYPES: Final = frozenset({str, int, bool, float, bytes, type(None)})
 class MsgpackSerializer(Serializer):
     """Serializes to MessagePack, with extension types for dates, times, decimals and amounts of money.
 
-    Integers must fit into 64 bits. Nesting may be at least 511 levels deep; what no PySOA service can decode,
-    such as lone surrogates in strings and tuples as keys of dictionaries, is refused. One instance may be
-    used by any number of threads.
+    Integers must fit into 64 bits. Nesting may be 1,024 levels deep, or 511 where msgpack is older than 1.2.
+    What no PySOA service can decode is refused: what is nested deeper, lone surrogates in strings, and tuples
+    as keys of dictionaries. One instance may be used by any number of threads.
     """
 
     mime_type = "application/msgpack"
