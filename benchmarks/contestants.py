@@ -6,26 +6,38 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
 
 import environments
 from pysoa.test.redis_server import RedisServer
 
 HERE = Path(__file__).resolve().parent
 
+SERVICE = ["-m", "bench_service.standalone", "-s", "bench_service.settings"]
+"""How the interpreter of any environment starts a worker of the measured service."""
+
 
 class Processes:
     """One contestant: its own Redis, its workers, and a client process that takes orders."""
 
-    def __init__(self, name: str, client: list[str], worker: list[str] | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: list[str],
+        worker: list[str] | None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         """Keep the commands; ``PORT`` in them stands for the port of the contestant's Redis."""
         self.name = name
         self._client_command = client
         self._worker_command = worker
+        self._own_environment = variables or {}
         self._stack = contextlib.ExitStack()
         self._redis: psutil.Process | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -38,60 +50,69 @@ class Processes:
             self._port = server.port
             self._redis = psutil.Process(server.pid)
             self.add_worker()
-        self._client = subprocess.Popen(
+        self.client = subprocess.Popen(
             self._filled(self._client_command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=HERE,
-            env=self._environment(),
+            env={**environment(self._port), **self._own_environment},
         )
-        self._stack.callback(_end, self._client)
+        self._stack.callback(end, self.client)
         self._answer("ready")
 
-    def add_worker(self) -> None:
-        """Start one more worker."""
+    @property
+    def port(self) -> int:
+        """The port of the contestant's Redis."""
+        return self._port
+
+    def add_worker(self, **variables: str) -> None:
+        """Start one more worker, with further environment variables perhaps."""
         assert self._worker_command is not None
-        worker = subprocess.Popen(self._filled(self._worker_command), cwd=HERE, env=self._environment())
-        self._stack.callback(_end, worker)
+        worker = subprocess.Popen(
+            self._filled(self._worker_command),
+            cwd=HERE,
+            env={**environment(self._port), **self._own_environment, **variables},
+        )
+        self._stack.callback(end, worker)
         self.workers.append(worker)
 
     def run(self, scenario: str, calls: int, in_flight: int) -> dict[str, Any]:
         """Run one order; return the client's report with the CPU seconds of workers and Redis added."""
-        before = self._cpu_seconds()
-        assert self._client.stdin is not None
-        self._client.stdin.write(f"{scenario} {calls} {in_flight}\n")
-        self._client.stdin.flush()
-        report: dict[str, Any] = json.loads(self._answer("{"))
-        after = self._cpu_seconds()
+        before = self.cpu_seconds()
+        report = self.order(f"{scenario} {calls} {in_flight}")
+        after = self.cpu_seconds()
         # The client makes one call more than it reports, to see that the answer is right.
         share = calls / (calls + 1)
         report["worker_cpu_s"] = (after[0] - before[0]) * share
         report["redis_cpu_s"] = (after[1] - before[1]) * share
         return report
 
+    def order(self, text: str) -> dict[str, Any]:
+        """Have the client carry out one order and return its report."""
+        assert self.client.stdin is not None
+        self.client.stdin.write(f"{text}\n")
+        self.client.stdin.flush()
+        report: dict[str, Any] = json.loads(self._answer("{"))
+        return report
+
     def stop(self) -> None:
         """End every process."""
+        for worker in self.workers:
+            worker.terminate()  # all at once: each may have to wait for a moment before it notices
         self._stack.close()
 
-    def _cpu_seconds(self) -> tuple[float, float]:
-        workers = sum(_cpu_of(psutil.Process(worker.pid)) for worker in self.workers)
-        return workers, _cpu_of(self._redis) if self._redis else 0.0
+    def cpu_seconds(self) -> tuple[float, float]:
+        """Return the CPU seconds that all the workers and Redis have used so far."""
+        workers = sum(cpu_of(psutil.Process(worker.pid)) for worker in self.workers)
+        return workers, cpu_of(self._redis) if self._redis else 0.0
 
     def _filled(self, command: list[str]) -> list[str]:
         return [str(self._port) if word == "PORT" else word for word in command]
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "BENCH_REDIS_PORT": str(self._port),
-            "PYTHONPATH": str(HERE),
-            "PYTHONWARNINGS": "ignore",
-        }
-
     def _answer(self, start: str) -> str:
-        assert self._client.stdout is not None
-        line = self._client.stdout.readline()
+        assert self.client.stdout is not None
+        line = self.client.stdout.readline()
         if not line.startswith(start):
             raise SystemExit(f"the client of {self.name!r} ended or said {line!r} instead of {start!r}...")
         return line
@@ -100,16 +121,23 @@ class Processes:
 def all_contestants(with_original: bool) -> list[Processes]:
     """Return the contestants, not yet started; the floor, to which all are compared, is the first."""
     python = environments.ours()
-    service = ["-m", "bench_service.standalone", "-s", "bench_service.settings"]
-    contestants = [
-        Processes("floor", [python, "floor.py", "client", "PORT"], [python, "floor.py", "worker", "PORT"]),
-        Processes("PySOA 2", [python, "pysoa_client.py", "redis"], [python, *service]),
-        Processes("PySOA 2 in-process", [python, "pysoa_client.py", "local"], None),
-    ]
+    floor = Processes("floor", [python, "floor.py", "client", "PORT"], [python, "floor.py", "worker", "PORT"])
+    contestants = [floor, over_redis(), in_process()]
     if with_original:
         old = environments.original()
-        contestants.append(Processes("PySOA 1.4.9", [old, "pysoa_client.py", "redis"], [old, *service]))
+        contestants.append(Processes("PySOA 1.4.9", [old, "pysoa_client.py", "redis"], [old, *SERVICE]))
     return contestants
+
+
+def over_redis() -> Processes:
+    """Return ours with the Redis transport, not yet started."""
+    python = environments.ours()
+    return Processes("PySOA 2", [python, "pysoa_client.py", "redis"], [python, *SERVICE])
+
+
+def in_process() -> Processes:
+    """Return ours with the local transport, not yet started."""
+    return Processes("PySOA 2 in-process", [environments.ours(), "pysoa_client.py", "local"], None)
 
 
 @contextlib.contextmanager
@@ -122,12 +150,34 @@ def running(contestants: list[Processes]) -> Iterator[None]:
         yield
 
 
-def _cpu_of(process: psutil.Process) -> float:
+def environment(redis_port: int) -> dict[str, str]:
+    """Return the environment variables of a contestant's processes."""
+    return {
+        **os.environ,
+        "BENCH_REDIS_PORT": str(redis_port),
+        "PYTHONPATH": str(HERE),
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def wait_for_workers(redis_port: int, count: int, limit_s: float = 300.0) -> None:
+    """Wait until so many workers wait at a Redis server."""
+    deadline = time.monotonic() + limit_s
+    with redis.Redis(port=redis_port) as connection:
+        while (ready := int(connection.info("clients")["blocked_clients"])) < count:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{ready} of {count} workers were ready after {limit_s} s")
+            time.sleep(0.1)
+
+
+def cpu_of(process: psutil.Process) -> float:
+    """Return the CPU seconds that a process has used so far."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
+    """Stop a process, and see that it is gone."""
     if process.stdin:
         process.stdin.close()
     process.terminate()

@@ -79,20 +79,20 @@ def serve(contestant: Contestant) -> None:
 
 def _one_at_a_time(contestant: Contestant, scenario: Scenario, calls: int) -> dict[str, Any]:
     latencies = [0.0] * calls
-    cpu_before, start = _cpu_seconds(), time.perf_counter()
+    cpu_before, start = cpu_seconds(), time.perf_counter()
     before = start
     for number in range(calls):
         contestant.call(scenario.action, scenario.body)
         after = time.perf_counter()
         latencies[number] = after - before
         before = after
-    return _report(calls, before - start, _cpu_seconds() - cpu_before, latencies)
+    return _report(calls, before - start, cpu_seconds() - cpu_before, latencies)
 
 
 def _windowed(contestant: Contestant, scenario: Scenario, calls: int, in_flight: int) -> dict[str, Any]:
     sent_at: deque[float] = deque()
     latencies = []
-    cpu_before, start = _cpu_seconds(), time.perf_counter()
+    cpu_before, start = cpu_seconds(), time.perf_counter()
     for _ in range(min(in_flight, calls)):
         sent_at.append(time.perf_counter())
         contestant.send(scenario.action, scenario.body)
@@ -106,7 +106,7 @@ def _windowed(contestant: Contestant, scenario: Scenario, calls: int, in_flight:
             to_send -= 1
             sent_at.append(now)
             contestant.send(scenario.action, scenario.body)
-    return _report(calls, time.perf_counter() - start, _cpu_seconds() - cpu_before, latencies)
+    return _report(calls, time.perf_counter() - start, cpu_seconds() - cpu_before, latencies)
 
 
 def _report(calls: int, wall: float, cpu: float, latencies: list[float]) -> dict[str, Any]:
@@ -120,7 +120,8 @@ def _report(calls: int, wall: float, cpu: float, latencies: list[float]) -> dict
     }
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """Return the CPU seconds that this process has used so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 

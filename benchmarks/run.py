@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import contestants
 import environments
+import scale
 import startup
 
 
@@ -29,6 +30,8 @@ class Row(NamedTuple):
     target_rate: float | None
     target_cpu: float | None
 
+
+PARTS = ("rows", "start-up", "scale")
 
 ROWS = (
     Row("one in flight, small bodies", "small", 1, 1, 0.70, 1.35),
@@ -59,10 +62,9 @@ def main() -> None:
     }
     if not arguments.without_original:
         result["environments"]["PySOA 1.4.9"] = environments.describe(environments.original())
-    with contestants.running(chosen):
-        for row in ROWS:
-            if arguments.row and not any(text in row.title for text in arguments.row):
-                continue
+    rows = _rows(arguments)
+    with contestants.running(chosen if rows else []):
+        for row in rows:
             while row.workers > len(chosen[0].workers):
                 for contestant in chosen:
                     if contestant.workers:
@@ -70,9 +72,12 @@ def main() -> None:
             measured = _measure(row, [c for c in chosen if c.workers or row.workers == 1], arguments)
             result["rows"].append(measured)
             _print_row(measured)
-        if not arguments.row:
-            result["start_up"] = startup.measure(chosen)
-            _print_start_up(result["start_up"])
+    if "start-up" in arguments.part:
+        result["start_up"] = startup.measure(not arguments.without_original)
+        startup.print_table(result["start_up"])
+    if "scale" in arguments.part:
+        result["scale"] = scale.measure(arguments)
+        scale.print_table(result["scale"])
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n")
         print(f"\nwritten to {arguments.json}")
@@ -89,7 +94,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", metavar="FILE", help="write everything measured to this file")
     parser.add_argument("--row", action="append", metavar="TEXT", help="only rows whose title contains this")
     parser.add_argument("--without-original", action="store_true", help="leave out PySOA 1.4.9")
-    return parser.parse_args()
+    parser.add_argument(
+        "--part",
+        action="append",
+        choices=PARTS,
+        help="measure only this (default: all; with --row only rows)",
+    )
+    scale.add_arguments(parser)
+    arguments = parser.parse_args()
+    arguments.part = arguments.part or (["rows"] if arguments.row else PARTS)
+    return arguments
+
+
+def _rows(arguments: argparse.Namespace) -> list[Row]:
+    if "rows" not in arguments.part:
+        return []
+    return [row for row in ROWS if not arguments.row or any(text in row.title for text in arguments.row)]
 
 
 def _measure(row: Row, chosen: list[contestants.Processes], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -160,16 +180,6 @@ def _print_row(row: dict[str, Any]) -> None:
             f"{found['p50_ms']:9.3f}{found['p99_ms']:9.3f}{found['client_cpu_s_per_1000_calls']:8.3f}"
             f"{found['worker_cpu_s_per_1000_calls']:8.3f}{found['redis_cpu_s_per_1000_calls']:8.3f}"
         )
-
-
-def _print_start_up(found: dict[str, Any]) -> None:
-    print(
-        f"\nimport pysoa.client.client: {found['import_ms']:.0f} ms, "
-        f"{found['import_ratio']:.2f} times its three libraries alone (target: < 1.5); "
-        f"modules of redis loaded: {found['redis_modules_loaded']}"
-    )
-    for name, mebibytes in found["idle_worker_rss_mib"].items():
-        print(f"idle worker of {name}: {mebibytes:.1f} MiB resident")
 
 
 if __name__ == "__main__":
