@@ -76,11 +76,28 @@ _ORDER = [
     "pysoa.test.assertions",
     "pysoa.test.stub_service",
     "pysoa.test.plugins.pytest.fixtures",
+    "pysoa.test.running",
     "pysoa.test.redis_server",
     "pysoa.test.factories",
+    "pysoa.test.plan",
+    "pysoa.test.plan.errors",
+    "pysoa.test.plan.grammar.directive",
+    "pysoa.test.plan.grammar.assertions",
+    "pysoa.test.plan.grammar.data_types",
+    "pysoa.test.plan.grammar.tools",
+    "pysoa.test.plan.grammar.directives",
+    "pysoa.test.plan.grammar.directives.plans",
+    "pysoa.test.plan.grammar.directives.inputs",
+    "pysoa.test.plan.grammar.directives.expects_values",
+    "pysoa.test.plan.grammar.directives.expects_errors",
+    "pysoa.test.plan.grammar.directives.mock",
+    "pysoa.test.plan.grammar.directives.stub_action",
+    "pysoa.test.plan.grammar.directives.time",
+    "pysoa.test.plan.parser",
+    "pysoa.test.plugins.pytest.plans",
     "pysoa.test.compatibility",
 ]
-"""The modules in the order in which a reader wants them. Those that are not here come after these."""
+"""All public modules that export something, in the order in which a reader wants them."""
 
 _ALSO_PUBLIC = {
     "pysoa.client.client": ["FutureSOAResponse"],
@@ -125,16 +142,12 @@ def write_reference_pages(packages: pathlib.Path, folder: pathlib.Path) -> None:
     folder.mkdir(exist_ok=True)
     pages = {"index.rst": _index_page()}
     for name, summary in _DISTRIBUTIONS.items():
-        modules = sorted(_modules(packages / name / "src"), key=_place)
+        modules = sorted(_modules(packages / name / "src"), key=lambda module: _ORDER.index(module.name))
         pages[f"{name}.rst"] = _distribution_page(name, summary, modules)
     for file_name, text in pages.items():
         page = folder / file_name
         if not page.exists() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")
-
-
-def _place(module: _Module) -> tuple[int, str]:
-    return (_ORDER.index(module.name) if module.name in _ORDER else len(_ORDER), module.name)
 
 
 def _modules(source: pathlib.Path) -> Iterator[_Module]:
@@ -151,7 +164,10 @@ def _modules(source: pathlib.Path) -> Iterator[_Module]:
         if exported:
             origins = _origins(tree) if is_package else {}
             taken = {name: origins[name] for name in exported if name in origins}
-            yield _Module(".".join(parts), exported, taken)
+            name = ".".join(parts)
+            if name not in _ORDER:
+                raise ValueError(f"{name} is public, but has no place in the order of {__name__}")
+            yield _Module(name, exported, taken)
 
 
 def _exported(tree: ast.Module) -> list[str]:
