@@ -88,6 +88,8 @@ class Exchange:
         receive_timeout_in_seconds: How long a receive without time limit takes at most.
         abandons_requests: Who is told of each request whose response nobody wants any more, if anybody.
         after_collecting: Called at the end of each :meth:`collect`, whether it succeeds or not.
+        receive_directly: The same as ``receive``, if there is nothing around the transport, without asking
+            :meth:`is_receive_wanted`.
     """
 
     def __init__(
@@ -97,12 +99,14 @@ class Exchange:
         receive_timeout_in_seconds: float,
         abandons_requests: AbandonsRequests | None = None,
         after_collecting: Callable[[], None] | None = None,
+        receive_directly: ReceiveTask | None = None,
     ) -> None:
         self.receive_timeout_in_seconds = receive_timeout_in_seconds
         self._service_name = service_name
         self._receive = receive
         self._abandons_requests = abandons_requests
         self._after_collecting = after_collecting
+        self._receive_directly = receive_directly
         self._is_disowned = False
         self._mutex = threading.Lock()
         self._ledger = Ledger()
@@ -138,6 +142,15 @@ class Exchange:
             forgotten = ledger.sweep(time.monotonic())
         self._tell_transport(forgotten)
         return request_id
+
+    def expect_claimed(self, draw_id: Callable[[], int]) -> int:
+        """Do what :meth:`expect` does for a request whose response is taken by :meth:`collect_one`."""
+        if self._given_up:
+            self._settle_given_up()
+        with self._mutex:
+            request_id = draw_id()
+            self._ledger.expect_claimed(request_id)
+            return request_id
 
     def claim(self, request_id: int) -> bool:
         """Keep the response to a request for a :class:`Claim`; tell whether it is awaited at all."""
@@ -236,12 +249,33 @@ class Exchange:
             Exception: What the transport or a middleware raised.
         """
         want = One(request_id)
+        deadline = time.monotonic() + (timeout or self.receive_timeout_in_seconds)
         try:
-            self.wait(want, timeout, time.monotonic() + (timeout or self.receive_timeout_in_seconds))
+            if self._receive_directly is None or not self._lead_at_once(want):
+                self.wait(want, timeout, deadline)
+                return want.outcome
+            try:
+                self._lead(want, timeout, deadline, self._receive_directly)
+            finally:
+                with self._mutex:
+                    self._step_down(want, None, None)
         finally:
             if self._after_collecting is not None:
                 self._after_collecting()
         return want.outcome
+
+    def _lead_at_once(self, want: One) -> bool:
+        """Make the caller the leader if all is quiet, so that there is nothing to be looked at first."""
+        with self._mutex:
+            if (
+                self._leader_want is not None
+                or self._given_up
+                or not self._ledger.only_awaits(want.request_id)
+            ):
+                return False
+            self._leader_thread_id = threading.get_ident()
+            self._leader_want = want
+            return True
 
     def wait(self, want: Want, timeout: float | None, deadline: float) -> bool:
         """Wait until a want is fulfilled.
@@ -283,7 +317,7 @@ class Exchange:
                 if self._follow(follower, deadline):
                     return True
                 timeout = max(deadline - time.monotonic(), SHORTEST_WAIT_IN_SECONDS)
-            return self._lead(want, timeout, deadline)
+            return self._lead(want, timeout, deadline, self._receive)
         finally:
             # In one block with all that comes before: an interrupt may end this thread's wait anywhere, and a
             # leader that is gone without successor would block all other threads.
@@ -293,13 +327,13 @@ class Exchange:
 
     # The leader
 
-    def _lead(self, want: Want, timeout: float | None, deadline: float) -> bool:
+    def _lead(self, want: Want, timeout: float | None, deadline: float, receive: ReceiveTask) -> bool:
         early_timeouts = 0
         while True:
             request_id: int | None
             outcome: Outcome | None
             try:
-                request_id, outcome = self._receive(timeout)
+                request_id, outcome = receive(timeout)
             except Exception as error:
                 failure, self._failure = self._failure, None
                 if failure is not None and failure[1] is error:

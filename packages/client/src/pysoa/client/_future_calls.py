@@ -13,6 +13,7 @@ from pysoa.client._base import (
     is_original,
 )
 from pysoa.client._calls import Call, CallOptions
+from pysoa.client._exchange import Exchange
 from pysoa.client._futures import FutureSOAResponse
 from pysoa.client._ledger import Outcome
 from pysoa.client._requests import (
@@ -239,7 +240,14 @@ class FutureCalls(BaseClient):
             if action_response is not None:
                 return action_response
             call = self._continue_call(
-                job, service_name, actions, response, raise_job_errors, raise_action_errors, timeout
+                job.exchange,
+                job.request_id,
+                service_name,
+                actions,
+                response,
+                raise_job_errors,
+                raise_action_errors,
+                timeout,
             )
             return only_action(call.only_result(result_timeout), service_name, actions[0].action)
 
@@ -247,7 +255,8 @@ class FutureCalls(BaseClient):
 
     def _continue_call(
         self,
-        job: SingleJob,
+        exchange: Exchange,
+        request_id: int,
         service_name: str,
         actions: list[ActionRequest],
         response: Outcome | None,
@@ -255,9 +264,9 @@ class FutureCalls(BaseClient):
         raise_action_errors: bool,
         timeout: float | None,
     ) -> Call:
-        """Return a usual call in the state of this job, to deal with what is odd about its response."""
+        """Return a usual call in the state of a job, to deal with what is odd about its response."""
         call = self._new_call(None, raise_job_errors, raise_action_errors, timeout, None, None, None, None)
-        call.adopt(service_name, actions, job.request_id, job.exchange, response)
+        call.adopt(service_name, actions, request_id, exchange, response)
         return call
 
     # The usual way

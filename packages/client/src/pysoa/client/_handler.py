@@ -22,7 +22,7 @@ from pysoa.client.middleware import (
 from pysoa.common._envelope import job_request_to_dict, job_response_from_dict, to_plain
 from pysoa.common._metrics import Instruments
 from pysoa.common.errors import PySOAError
-from pysoa.common.interfaces import AbandonsRequests
+from pysoa.common.interfaces import AbandonsRequests, SendsAndWaits
 from pysoa.common.serializer._trouble import too_deep_path
 from pysoa.common.serializer.errors import InvalidField
 from pysoa.common.transport.base import ClientTransport
@@ -74,6 +74,8 @@ class ServiceHandler:
             self.transport, "message_expiry_in_seconds", _DEFAULT_MESSAGE_EXPIRY_IN_SECONDS
         )
         self._timed("client.middleware.initialize", self._build_middleware)(settings["middleware"])
+        self.direct_transport = self._find_direct_transport()
+        """The transport, if it can send and wait in one step and there is nothing around it."""
         self._start_afresh()
         call_in_forked_child(self)
 
@@ -131,7 +133,7 @@ class ServiceHandler:
         """Send a request whose response is for the given owner; see :meth:`Exchange.expect`."""
         exchange = self.exchange
         request_id = exchange.expect(
-            self._draw_request_id, owner, message_expiry_in_seconds or self._message_expiry_in_seconds
+            self.draw_request_id, owner, message_expiry_in_seconds or self._message_expiry_in_seconds
         )
         if self._middleware:  # one of these may keep the request to itself
             exchange.mark_unsent(request_id)
@@ -213,12 +215,19 @@ class ServiceHandler:
         self.transport.send_request_message(request_id, meta, body, message_expiry_in_seconds)
 
     def _base_get_response(
-        self, receive_timeout_in_seconds: int | None = None
+        self, receive_timeout_in_seconds: float | None = None
     ) -> tuple[int | None, JobResponse | None]:
         if not self.exchange.is_receive_wanted():
             return None, None
+        return self._receive_response(receive_timeout_in_seconds)
+
+    def _receive_response(
+        self, receive_timeout_in_seconds: float | None
+    ) -> tuple[int | None, JobResponse | None]:
         try:
-            request_id, _, body = self.transport.receive_response_message(receive_timeout_in_seconds)
+            # Published as taking whole seconds, but transports take fractions just as well.
+            timeout = cast("int | None", receive_timeout_in_seconds)
+            request_id, _, body = self.transport.receive_response_message(timeout)
         except Exception as error:
             about = getattr(error, "request_id", None)
             if about is not None:
@@ -276,9 +285,17 @@ class ServiceHandler:
             self._receive_timeout_in_seconds,
             transport if isinstance(transport, AbandonsRequests) else None,
             self.metrics.publish_all if self._measures else None,
+            self._receive_response if self.direct_transport is not None else None,
         )
 
-    def _draw_request_id(self) -> int:
+    def _find_direct_transport(self) -> SendsAndWaits | None:
+        transport = self.transport
+        if self._middleware or self._measures or not self._carries_native_values:
+            return None
+        return transport if isinstance(transport, SendsAndWaits) else None
+
+    def draw_request_id(self) -> int:
+        """Return a new request id."""
         request_id = self.request_counter
         self.request_counter = request_id + 1
         return request_id

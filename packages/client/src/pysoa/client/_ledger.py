@@ -43,6 +43,9 @@ class _Entry:
     """When the request itself expires, in the caller's clock. Not looked at if the owner is CLAIMED."""
 
 
+_CLAIMED_ENTRY: Final = _Entry(CLAIMED, 0.0)
+
+
 class Ledger:
     """The open entries of one service handler. The caller makes sure that one thread uses it at a time.
 
@@ -71,6 +74,10 @@ class Ledger:
     def expect(self, request_id: int, owner: object, expires_at: float) -> None:
         """Open an entry for a request that is about to be sent."""
         self._pending[request_id] = _Entry(owner, expires_at)
+
+    def expect_claimed(self, request_id: int) -> None:
+        """Open an entry whose response only who names the id can take."""
+        self._pending[request_id] = _CLAIMED_ENTRY
 
     def claim(self, request_id: int) -> bool:
         """Make an entry one that only who names the id can take; tell whether there is one."""
@@ -138,6 +145,10 @@ class Ledger:
     def count_pending(self) -> int:
         """Return how many responses have not arrived yet."""
         return len(self._pending)
+
+    def only_awaits(self, request_id: int) -> bool:
+        """Tell whether this response is awaited and no other has arrived."""
+        return not self._arrived and not self._unsent and request_id in self._pending
 
     def awaits(self, request_id: int) -> bool:
         """Tell whether the transport may still have the response to this request."""

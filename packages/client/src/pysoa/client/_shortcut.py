@@ -1,4 +1,4 @@
-"""The shortest way of a call: one job without expansions, sent through no overridden method."""
+"""The short ways of a call: one job without expansions, sent through no overridden method."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from pysoa.client._details import add_details
 from pysoa.client._exchange import left_after_sending
 from pysoa.client._handler import ServiceHandler
 from pysoa.client._ledger import CLAIMED, Outcome
+from pysoa.common.errors import PySOAError
 from pysoa.common.transport.errors import PySOATransportError
-from pysoa.common.types import JobRequest
+from pysoa.common.types import ActionRequest, Body, Context, Control, JobRequest, JobResponse
 
-__all__ = ("SingleJob",)
+__all__ = (
+    "SingleJob",
+    "call_alone",
+)
 
 
 class SingleJob:
@@ -81,3 +85,71 @@ class SingleJob:
         if self._is_awaited:
             self._is_awaited = False
             self.exchange.abandon(self.request_id)
+
+
+def call_alone(
+    handler: ServiceHandler,
+    action: str,
+    body: Body,
+    control: Control,
+    context: Context,
+    timeout: float | None,
+) -> tuple[int, Outcome | None]:
+    """Send a job of one action, and wait for the response.
+
+    If there is nothing around the transport, nearly every call goes the way below, which avoids whatever only
+    others need. Sending and waiting are then one step for the transport.
+
+    Args:
+        handler: The handler of the service.
+        action: The name of the action.
+        body: Its request body.
+        control: The control header.
+        context: The context header.
+        timeout: How long the request is good, and how long to wait for the response; ``None`` for the
+            transport's defaults.
+
+    Returns:
+        The request id, and the outcome: ``None`` if it will not come.
+
+    Raises:
+        Exception: Whatever was in the way of sending or receiving. The response is awaited no longer.
+    """
+    transport = handler.direct_transport
+    if transport is None:
+        return _call_indirectly(handler, JobRequest(control, context, [ActionRequest(action, body)]), timeout)
+    exchange = handler.exchange
+    request_id = exchange.expect_claimed(handler.draw_request_id)
+    shown_limit = timeout
+    try:
+        started_at = time.monotonic()
+        transport.send_request_and_wait(
+            request_id,
+            {"client_version": list(handler._client_version)},  # pyright: ignore[reportPrivateUsage]
+            {"control": control, "context": context, "actions": [{"action": action, "body": body}]},
+            timeout,
+            timeout,
+        )
+        receive_limit = left_after_sending(timeout, time.monotonic() - started_at)
+        shown_limit = timeout or exchange.receive_timeout_in_seconds
+        outcome = exchange.collect_one(request_id, receive_limit)
+    except BaseException as error:
+        exchange.abandon(request_id)
+        if isinstance(error, PySOAError):
+            add_details(error, handler.service_name, (action,), (request_id,), shown_limit)
+        raise
+    if outcome.__class__ is not JobResponse and getattr(outcome, "is_unsent", False):
+        # The queue was full. To wait for room is not to be combined with waiting for responses.
+        return _call_indirectly(handler, JobRequest(control, context, [ActionRequest(action, body)]), timeout)
+    return request_id, outcome
+
+
+def _call_indirectly(
+    handler: ServiceHandler, job_request: JobRequest, timeout: float | None
+) -> tuple[int, Outcome | None]:
+    job = SingleJob(handler, job_request, timeout)
+    try:
+        return job.request_id, job.wait()
+    except BaseException:
+        job.abandon()
+        raise

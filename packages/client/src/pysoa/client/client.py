@@ -15,7 +15,9 @@ from pysoa.client._base import (
 from pysoa.client._future_calls import FutureCalls
 from pysoa.client._futures import FutureSOAResponse
 from pysoa.client._handler import ServiceHandler
-from pysoa.client._responses import only_action, successful_action
+from pysoa.client._requests import check_control_of_call, check_seconds, make_context, make_control
+from pysoa.client._responses import only_action
+from pysoa.client._shortcut import call_alone
 from pysoa.client.expander import Expansions
 from pysoa.common.types import (
     ActionRequest,
@@ -128,15 +130,8 @@ class Client(FutureCalls):
                 context=context,
                 control_extra=control_extra,
             ).result()
-        actions = [ActionRequest(action, body or {})]
-        job = (
-            None
-            if expansions
-            else self._send_single(
-                service_name, actions, timeout, switches, correlation_id, context, control_extra
-            )
-        )
-        if job is None:
+        handler = None if expansions else self._plain_handler(service_name)
+        if handler is None:
             call = self._new_call(
                 expansions,
                 raise_job_errors,
@@ -147,18 +142,33 @@ class Client(FutureCalls):
                 context,
                 control_extra,
             )
+            actions = [ActionRequest(action, body or {})]
             call.send(service_name, actions)
         else:
-            try:
-                response = job.wait()
-            except BaseException:
-                job.abandon()
-                raise
-            action_response = successful_action(response)
-            if action_response is not None:
-                return action_response
+            check_seconds("timeout", timeout)
+            check_control_of_call(control_extra)
+            request_id, outcome = call_alone(
+                handler,
+                action,
+                body or {},
+                make_control(False, False, control_extra, timeout),
+                make_context(self.context, switches, correlation_id, context),
+                timeout or None,
+            )
+            if outcome.__class__ is JobResponse and not outcome.errors and outcome.actions:
+                action_response = outcome.actions[0]
+                if not action_response.errors:
+                    return action_response
+            actions = [ActionRequest(action, body or {})]
             call = self._continue_call(
-                job, service_name, actions, response, raise_job_errors, raise_action_errors, timeout
+                handler.exchange,
+                request_id,
+                service_name,
+                actions,
+                outcome,
+                raise_job_errors,
+                raise_action_errors,
+                timeout,
             )
         try:
             return only_action(call.only_result(), service_name, action)

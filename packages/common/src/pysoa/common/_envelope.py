@@ -29,6 +29,7 @@ __all__ = (
 )
 
 _VERSION_WITHOUT_META: Final = (0, 40, 0)
+_USUAL_CLIENT_VERSION: Final = [1, 4, 9]
 _VERSION_OF_IS_CALLER_ERROR: Final = (0, 70, 0)
 
 
@@ -72,6 +73,9 @@ def job_response_from_dict(body: Any) -> JobResponse:
     Raises:
         InvalidMessageError: The body is not a job response. The text names the place and shows no values.
     """
+    job_response = _successful_response_of_one(body)
+    if job_response is not None:
+        return job_response
     response = _mapping(body, "the body")
     job_response = JobResponse()
     job_response.errors = _errors_from(response, "")
@@ -81,6 +85,29 @@ def job_response_from_dict(body: Any) -> JobResponse:
     ]
     if "context" in response:
         job_response.context = response["context"]
+    return job_response
+
+
+def _successful_response_of_one(body: Any) -> JobResponse | None:
+    """Return the response to a single action that succeeded, which most are; ``None`` for anything else."""
+    if type(body) is not dict or body.get("errors") != [] or "context" not in body:
+        return None
+    actions = body.get("actions")
+    if type(actions) is not list or len(actions) != 1:
+        return None
+    fields = actions[0]
+    if (
+        type(fields) is not dict
+        or fields.get("errors") != []
+        or "action" not in fields
+        or "body" not in fields
+    ):
+        return None
+    # The constructors would look for errors to convert.
+    action = ActionResponse.__new__(ActionResponse)
+    action.action, action.errors, action.body = fields["action"], [], fields["body"]
+    job_response = JobResponse.__new__(JobResponse)
+    job_response.errors, job_response.context, job_response.actions = [], body["context"], [action]
     return job_response
 
 
@@ -102,7 +129,10 @@ def client_version_of(meta: Mapping[str, Any]) -> tuple[int, ...]:
 
 def knows_is_caller_error(meta: Mapping[str, Any]) -> bool:
     """Tell whether the client that sent a request with this meta can read ``Error.is_caller_error``."""
-    return client_version_of(meta) >= _VERSION_OF_IS_CALLER_ERROR
+    # The first is what every client since 1.4.9 states.
+    return meta.get("client_version") == _USUAL_CLIENT_VERSION or (
+        client_version_of(meta) >= _VERSION_OF_IS_CALLER_ERROR
+    )
 
 
 def _action_response_to_dict(action: Any, with_is_caller_error: bool) -> Any:

@@ -9,7 +9,6 @@ correlation id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -106,15 +105,15 @@ class PySOALogContextFilter(logging.Filter):
         cls._service_name = service_name
 
 
-def push_request_context(context: Mapping[Any, Any]) -> None:
+def push_request_context(context: dict[Any, Any]) -> None:
     """Make a mapping the current request context.
 
     The keys are kept as they are, so a context off the wire may hold any: ``cls``, ``request_id``, bytes.
 
     Args:
-        context: Copied, so that later changes of it do not reach the log.
+        context: Kept as it is, so it should not be changed later.
     """
-    _request_contexts.set((*_request_contexts.get(), dict(context)))
+    _request_contexts.set((*_request_contexts.get(), context))
 
 
 def pop_request_context() -> None:

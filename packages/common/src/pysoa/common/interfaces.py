@@ -6,13 +6,13 @@ users extend; these protocols are how our own layers refer to each other, so tha
 replaced alone.
 
 The optional abilities of a transport (:class:`AbandonsRequests`, :class:`Interruptible`,
-:class:`RespondsAndWaits`) are looked for once, when the transport is built, never on the road of a request. A
+:class:`RespondsAndWaits`, :class:`SendsAndWaits`) are looked for once, when the transport is built, never on the road of a request. A
 transport of a service team that has none of them works; it only gets slower to stop or to answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from pysoa.common.transport.base import ReceivedMessage
@@ -28,6 +28,7 @@ __all__ = (
     "ResponseSender",
     "Schema",
     "SchemaError",
+    "SendsAndWaits",
 )
 
 
@@ -114,6 +115,29 @@ class AbandonsRequests(Protocol):
 
 
 @runtime_checkable
+class SendsAndWaits(Protocol):
+    """A client transport that can write a request and its wait for responses together."""
+
+    def send_request_and_wait(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        message_expiry_in_seconds: float | None,
+        receive_timeout_in_seconds: float | None,
+    ) -> None:
+        """Do what ``send_request_message`` does, and already ask for responses.
+
+        The caller promises to call ``receive_response_message`` next, with the same time limit. Whether the
+        other side took the request may become known only then. If it did not, that raises what
+        ``send_request_message`` would have raised, with the request's id as its attribute ``request_id``; if
+        the attribute ``is_unsent`` is true, too, the queue was full and ``send_request_message``, which waits
+        for room, may be tried.
+        """
+        ...
+
+
+@runtime_checkable
 class Interruptible(Protocol):
     """A server transport whose wait for a request can be ended early, by a signal handler for instance."""
 
@@ -131,11 +155,19 @@ class Interruptible(Protocol):
 class RespondsAndWaits(Protocol):
     """A server transport that can write a response and its wait for the next request together."""
 
-    def send_response_and_wait(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
+    def send_response_and_wait(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        note_lost: Callable[[Exception], None],
+    ) -> None:
         """Do what ``send_response_message`` does, and already ask for the next request.
 
         The caller promises to call ``receive_request_message`` next, and to serve what it returns even when
         it has been told to stop meanwhile: the request is no longer in the queue. Raises what
-        ``send_response_message`` raises; the wait is then still owed.
+        ``send_response_message`` raises. Whether the other side took the response may become known only
+        during the next ``receive_request_message``; if it did not, that calls ``note_lost`` with the reason,
+        and goes on.
         """
         ...

@@ -64,6 +64,8 @@ def _no_action_responses() -> list[ActionResponse]:
 
 
 def _to_errors(errors: Iterable[Error | Mapping[str, Any]]) -> list[Error]:
+    if errors == []:
+        return []
     return [error if isinstance(error, Error) else Error(**error) for error in errors]
 
 

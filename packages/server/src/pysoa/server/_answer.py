@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # The names with an underscore are the part of Server that its own modules share.
 # pyright: reportPrivateUsage=false
+import functools
 from typing import TYPE_CHECKING, Any
 
 from pysoa.common._envelope import job_response_to_dict, knows_is_caller_error
@@ -68,7 +69,7 @@ def _send(
 ) -> JobResponse | None:
     """Send the response, or return another one to send in its place."""
     try:
-        _give_to_transport(server, request_id, meta, response)
+        _give_to_transport(server, request_id, meta, job_response, response)
     except MessageTooLarge as error:
         server._count("server.error.response_too_large")
         return server.handle_job_error_code(
@@ -99,13 +100,18 @@ def _send_replacement(
     with_is_caller_error: bool,
 ) -> None:
     try:
-        _give_to_transport(server, request_id, meta, job_response_to_dict(replacement, with_is_caller_error))
+        response = job_response_to_dict(replacement, with_is_caller_error)
+        _give_to_transport(server, request_id, meta, replacement, response)
     except Exception as error:
         _note_lost_response(server, request_id, replacement, error)
 
 
 def _give_to_transport(
-    server: Server, request_id: int, meta: dict[str, Any], response: dict[str, Any]
+    server: Server,
+    request_id: int,
+    meta: dict[str, Any],
+    job_response: JobResponse,
+    response: dict[str, Any],
 ) -> None:
     transport: Any = server.transport
     if transport is not server._known_transport:
@@ -123,7 +129,8 @@ def _give_to_transport(
         # A run loop is there to keep the promise to receive next. Set first: the wait is owed even if this
         # raises.
         server._receive_is_owed = True
-        transport.send_response_and_wait(request_id, meta, response)
+        note_lost = functools.partial(_note_lost_response, server, request_id, job_response)
+        transport.send_response_and_wait(request_id, meta, response, note_lost)
     else:
         transport.send_response_message(request_id, meta, response)
 

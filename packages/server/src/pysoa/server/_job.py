@@ -103,7 +103,7 @@ def echo_correlation_id(job_request: Any, response: JobResponse) -> None:
 def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
     """Do what ``Server.execute_job`` promises."""
     continue_on_error = job_request.control.get("continue_on_error", False)
-    switches = RequestSwitchSet(job_request.context["switches"])
+    switches = RequestSwitchSet(job_request.context["switches"] or ())
     client = client_of(job_request)
     responses: list[ActionResponse] = []
     for action_request in job_request.actions:

@@ -41,69 +41,37 @@ def job_request_errors(job_request: object) -> list[Error]:
 
 
 def _is_usual_job_request(value: Any) -> bool:
-    """Accept what well-behaved clients send; ``False`` says nothing."""
-    if type(value) is not dict:
+    """Accept what well-behaved clients send; ``False`` says nothing. In one piece: every job passes here."""
+    try:
+        control, context, actions = value["control"], value["context"], value["actions"]
+        switches = context["switches"]
+        is_usual = (
+            type(value) is dict
+            and len(value) == 3
+            and type(control) is dict
+            and type(control["continue_on_error"]) is bool
+            and type(control.get("suppress_response", False)) is bool
+            and type(context) is dict
+            and type(context["correlation_id"]) is str
+            and type(context.get("caller", "")) is str
+            and type(context.get("calling_service", "")) is str
+            and type(switches) is list
+            and (not switches or _INTEGERS.issuperset(map(type, switches)))
+            and type(actions) is list
+            and bool(actions)
+        )
+    except (LookupError, TypeError):
         return False
-    job_request: dict[str, Any] = value
-    actions = job_request.get("actions")
-    return (
-        len(job_request) == 3
-        and _are_usual_actions(actions)
-        and _is_usual_control(job_request.get("control"))
-        and _is_usual_context(job_request.get("context"))
-    )
-
-
-def _is_usual_control(value: Any) -> bool:
-    if type(value) is not dict:
-        return False
-    control: dict[str, Any] = value
-    return (
-        type(control.get("continue_on_error")) is bool
-        and type(control.get("suppress_response", False)) is bool
-    )
-
-
-def _is_usual_context(value: Any) -> bool:
-    if type(value) is not dict:
-        return False
-    context: dict[str, Any] = value
-    return (
-        type(context.get("correlation_id")) is str
-        and type(context.get("caller", "")) is str
-        and type(context.get("calling_service", "")) is str
-        and _are_usual_switches(context.get("switches"))
-    )
-
-
-def _are_usual_switches(value: Any) -> bool:
-    if type(value) is not list:
-        return False
-    switches: list[object] = value
-    return _INTEGERS.issuperset(map(type, switches))
-
-
-def _are_usual_actions(value: Any) -> bool:
-    if type(value) is not list:
-        return False
-    actions: list[Any] = value
-    return bool(actions) and all(map(_is_usual_action_request, actions))
+    return is_usual and all(map(_is_usual_action_request, actions))
 
 
 def _is_usual_action_request(value: Any) -> bool:
-    if type(value) is not dict:
+    if type(value) is not dict or type(value.get("action")) is not str:
         return False
-    action: dict[str, Any] = value
-    if type(action.get("action")) is not str:
-        return False
-    return len(action) == 1 or (len(action) == 2 and _is_usual_body(action.get("body")))
-
-
-def _is_usual_body(value: Any) -> bool:
-    if type(value) is not dict:
-        return False
-    body: dict[object, object] = value
-    return _STRINGS.issuperset(map(type, body))
+    if len(value) == 1:
+        return True
+    body: Any = value.get("body")
+    return len(value) == 2 and type(body) is dict and _STRINGS.issuperset(map(type, body))
 
 
 def _job_request(value: Any) -> Iterator[Error]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -84,6 +85,7 @@ class _Run:
         server._on_request_done = self._timer.end_request
         if self._state.alarm_is_ours:
             self._watchdog.start()
+            _spare_garbage_collector()
 
     def _warn_of_short_harakiri(self) -> None:
         waits = receive_timeout_of(self._server)
@@ -259,6 +261,15 @@ class _Run:
 
     def _join_event_loop(self) -> None:
         self._server._async_event_loop_thread.join(timeout=self._timer.grace_in_seconds)
+
+
+def _spare_garbage_collector() -> None:
+    """Take what lives as long as the process out of what the garbage collector looks through.
+
+    Large bodies make it run often, and looking through a whole service each time costs more than they do.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _since(start: float | None) -> tuple[float, float]:

@@ -49,6 +49,7 @@ _LENGTH: Final = struct.Struct(">H")
 
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
 _UTC_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_new_timedelta: Final = datetime.timedelta
 _NO_OFFSET: Final = datetime.timedelta(0)
 # PySOA 1.4.9 rounds the last microseconds of the year 9999 up to this count, which is the year 10000.
 _COUNT_OF_YEAR_10000: Final = 253_402_300_800_000_000
@@ -77,7 +78,10 @@ def encode_extension(value: object) -> Extension | None:
     Raises:
         TypeError: The type fits, but this value cannot be encoded. The text does not show it.
     """
-    encoder = _ENCODERS.get(type(value))
+    kind = type(value)
+    if kind is datetime.datetime:
+        return _encode_datetime(cast("datetime.datetime", value))
+    encoder = _ENCODERS.get(kind)
     if encoder is not None:
         return encoder(value)
     if isinstance(value, _BUILT_IN_TYPES):
@@ -98,6 +102,11 @@ def decode_extension(code: int, payload: bytes) -> object:
         ValueError: The payload is not one of this code.
         OverflowError: The date-time is out of Python's range.
     """
+    if code == _NAIVE_DATETIME and len(payload) == _COUNT.size:
+        # Nearly all extensions are of this kind.
+        (count,) = _COUNT.unpack(payload)
+        if count != _COUNT_OF_YEAR_10000:
+            return _EPOCH + _new_timedelta(0, 0, count)
     decoder = _DECODERS.get(code)
     if decoder is None:
         raise TypeError(f"Cannot decode unknown extension type {code} from MessagePack")
@@ -107,7 +116,9 @@ def decode_extension(code: int, payload: bytes) -> object:
 def _encode_datetime(value: datetime.datetime) -> Extension:
     zone = value.tzinfo
     if zone is None:
-        return _NAIVE_DATETIME, _COUNT.pack(_microseconds(value - _EPOCH))
+        delta = value - _EPOCH
+        count = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+        return _NAIVE_DATETIME, _COUNT.pack(count)
     if zone is not datetime.UTC and zone.utcoffset(None) != _NO_OFFSET:
         # Only zones whose offset is fixed answer the question without a date-time, and only those at zero are
         # UTC.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeGuard, cast
 
@@ -31,9 +30,9 @@ _Timestamp: type = _msgpack.Timestamp
 _UnpackException: type[Exception] = _msgpack.UnpackException
 _new_tuple: Callable[[type, Extension], object] = cast("Any", tuple).__new__
 
-# A standard timestamp (extension -1) is 4, 8 or 12 bytes long, so these two bytes are in front of its
-# payload.
-_MAY_BE_A_TIMESTAMP: Final = re.compile(rb"[\xd6\xd7\x04\x08\x0c]\xff")
+# A standard timestamp (extension -1) is 4, 8 or 12 bytes long, so two of these are in front of its payload.
+_STARTS_OF_TIMESTAMPS: Final = tuple(bytes((size, 0xFF)) for size in (0xD6, 0xD7, 4, 8, 12))
+_CLOSE_LOOKS: Final = 256
 # A packer keeps its buffer; the buffer of an unusually large message is given back.
 _MAXIMUM_KEPT_BUFFER: Final = 1 << 20
 _MINIMUM_INTEGER: Final = -(2**63)
@@ -66,7 +65,7 @@ class MsgpackSerializer(Serializer):
             # timestamp=0: standard timestamps never reach ext_hook; this way they can be told from other
             # values.
             message = _unpack(blob, raw=False, strict_map_key=False, ext_hook=decode_extension, timestamp=0)
-            if b"\xff" in blob and _MAY_BE_A_TIMESTAMP.search(blob) and _holds_a_timestamp(message):
+            if b"\xff" in blob and _may_hold_a_timestamp(blob) and _holds_a_timestamp(message):
                 raise TypeError("Cannot decode unknown extension type -1 from MessagePack")
         except (ValueError, TypeError, ArithmeticError, RecursionError, _UnpackException) as error:
             inner = str(error)
@@ -87,9 +86,7 @@ class _Encoder:
 
     def default(self, value: Any) -> object:
         """Return something that the packer knows, in place of the value."""
-        if type(value) is tuple:
-            return self._array(value)  # pyright: ignore[reportUnknownArgumentType] - elements of any type
-        extension = encode_extension(value)
+        extension = None if type(value) is tuple else encode_extension(value)
         if extension is None:
             return self._convert(value)
         # The constructor of ExtType would check again what encode_extension has made.
@@ -223,6 +220,18 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
 
 def _is_container(value: object) -> bool:
     return is_array(value) or is_dict(value) or attrs_fields(value) is not None
+
+
+def _may_hold_a_timestamp(blob: bytes) -> bool:
+    # The byte itself is found many times faster than the pairs, and rare in what is not binary.
+    position = blob.find(b"\xff")
+    for _ in range(_CLOSE_LOOKS):
+        if position < 0:
+            return False
+        if blob[max(position - 1, 0) : position + 1] in _STARTS_OF_TIMESTAMPS:
+            return True
+        position = blob.find(b"\xff", position + 1)
+    return any(start in blob for start in _STARTS_OF_TIMESTAMPS)
 
 
 def _holds_a_timestamp(message: Any) -> bool:

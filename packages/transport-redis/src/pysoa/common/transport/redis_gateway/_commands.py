@@ -9,19 +9,28 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NewType
+from typing import Final, NamedTuple, NewType
 
 __all__ = (
+    "FULL",
+    "PLAIN_PUSH",
     "PUSH_SCRIPT",
     "PUSH_SCRIPT_SHA",
+    "SCRIPTED_PUSH",
+    "TRANSACTIONAL_PUSH",
+    "URGENT_PLAIN_PUSH",
     "PackedKey",
     "Part",
+    "PushForm",
     "pack_blocking_pop",
     "pack_delete",
     "pack_key",
+    "pack_plain_push",
     "pack_pop_many",
     "pack_push",
     "pack_push_with_script_text",
+    "pack_raise_ttl",
+    "pack_remove",
     "pack_transactional_push",
 )
 
@@ -41,7 +50,7 @@ else
 end
 if length - count >= tonumber(ARGV[1]) then
   redis.call('LTRIM', key, 0, -count - 1)
-  return 0
+  return -1
 end
 if length == count or redis.call('TTL', key) < tonumber(ARGV[2]) then
   redis.call('EXPIRE', key, ARGV[2])
@@ -52,9 +61,11 @@ return 1"""
 Nobody can look at the list while a script runs, so it may append first and see then whether it was allowed
 to.
 
-Arguments: the list; its capacity, the seconds it must live at least, the parts. Returns 1, or 0 for a full
+Arguments: the list; its capacity, the seconds it must live at least, the parts. Returns 1, or -1 for a full
 list. The time to live is only ever raised: other messages in the list may live longer than this one.
 """
+FULL: Final = -1
+"""What the push scripts return for a full list."""
 PUSH_SCRIPT_SHA: Final = hashlib.sha1(PUSH_SCRIPT, usedforsecurity=False).hexdigest()
 """By which name Redis knows the push script once it has seen it."""
 
@@ -64,10 +75,17 @@ local key, count = KEYS[1], tonumber(ARGV[1])
 local length = redis.call('LLEN', key)
 if length - count >= tonumber(ARGV[2]) then
   redis.call('LTRIM', key, 0, -count - 1)
-  return 0
+  return -1
 end
 if length == count or redis.call('TTL', key) < tonumber(ARGV[3]) then
   redis.call('EXPIRE', key, ARGV[3])
+end
+return 1"""
+
+
+_RAISE_TTL_SCRIPT: Final = b"""\
+if redis.call('TTL', KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call('EXPIRE', KEYS[1], ARGV[1])
 end
 return 1"""
 
@@ -88,6 +106,13 @@ _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 _EXEC = b"*1\r\n$4\r\nEXEC\r\n"
 _RPUSH = b"$5\r\nRPUSH\r\n"
 _SETTLE = b"*7\r\n$4\r\nEVAL\r\n" + _bulk(_SETTLE_SCRIPT) + _bulk(b"1")
+_RPUSH_OF_ONE = b"*3\r\n" + _RPUSH
+_EXPIRE = b"*4\r\n$6\r\nEXPIRE\r\n"
+_IF_NONE = _bulk(b"NX")
+_IF_GREATER = _bulk(b"GT")
+_LREM = b"*4\r\n$4\r\nLREM\r\n"
+_LAST_ONE = _bulk(b"-1")
+_RAISE_TTL = b"*5\r\n$4\r\nEVAL\r\n" + _bulk(_RAISE_TTL_SCRIPT) + _bulk(b"1")
 _BLPOP_OF_ONE = b"*3\r\n$5\r\nBLPOP\r\n"
 _LPOP_WITH_COUNT = b"*3\r\n$4\r\nLPOP\r\n"
 
@@ -101,16 +126,19 @@ def pack_key(queue_key: str) -> PackedKey:
     return PackedKey(_bulk(queue_key.encode("utf-8")))
 
 
-def pack_push(key: PackedKey, capacity: int, ttl_s: int, parts: Sequence[Part]) -> bytes:
+def pack_push(
+    key: PackedKey, capacity: int, ttl_s: int, parts: Sequence[Part], next_commands: bytes = b""
+) -> bytes:
     """Pack a call of the push script by its name.
 
-    Redis answers 1, 0 for a full list, or an error if it does not know the script.
+    Redis answers 1, -1 for a full list, or an error if it does not know the script.
 
     Args:
         key: The list.
         capacity: At how many elements the list counts as full.
         ttl_s: For how many seconds the list must live at least.
         parts: The elements, which become neighbours in the list.
+        next_commands: Packed commands to be written right after it.
     """
     if len(parts) == 1:
         header, payload = parts[0]
@@ -124,9 +152,10 @@ def pack_push(key: PackedKey, capacity: int, ttl_s: int, parts: Sequence[Part]) 
                 header,
                 payload,
                 b"\r\n",
+                next_commands,
             )
         )
-    return _pack_push_of_many(_EVALSHA_PUSH, key, capacity, ttl_s, parts)
+    return _pack_push_of_many(_EVALSHA_PUSH, key, capacity, ttl_s, parts) + next_commands
 
 
 def pack_push_with_script_text(key: PackedKey, capacity: int, ttl_s: int, parts: Sequence[Part]) -> bytes:
@@ -141,28 +170,100 @@ def pack_push_with_script_text(key: PackedKey, capacity: int, ttl_s: int, parts:
     return _pack_push_of_many(_EVAL_PUSH, key, capacity, ttl_s, parts)
 
 
-def pack_transactional_push(key: PackedKey, capacity: int, ttl_s: int, parts: Sequence[Part]) -> bytes:
+def pack_transactional_push(
+    key: PackedKey, capacity: int, ttl_s: int, parts: Sequence[Part], next_commands: bytes = b""
+) -> bytes:
     """Pack the same push as a transaction that does not lead the data through a script.
 
     A script's arguments are copied into its interpreter and out again, which costs Redis more than
     everything else about a large message. Here the parts are appended by a plain command, and a script that
     never sees them takes them off again if the list had been full. Nobody can look in between. Redis
-    answers four times; the last answer is a list whose last element is 1, or 0 for a full list.
+    answers four times; the last answer is a list whose last element is 1, or -1 for a full list.
 
     Args:
         key: The list.
         capacity: At how many elements the list counts as full.
         ttl_s: For how many seconds the list must live at least.
         parts: The elements, which become neighbours in the list.
+        next_commands: Packed commands to be written right after it.
     """
     pieces: list[bytes | memoryview] = [_MULTI, b"*%d\r\n" % (2 + len(parts)), _RPUSH, key]
     _append_parts(pieces, parts)
-    pieces += (_SETTLE, key, _number(len(parts)), _number(capacity), _number(ttl_s), _EXEC)
+    pieces += (_SETTLE, key, _number(len(parts)), _number(capacity), _number(ttl_s), _EXEC, next_commands)
     return b"".join(pieces)
 
 
-REPLIES_TO_TRANSACTIONAL_PUSH: Final = 4
-"""How many replies Redis gives to what :func:`pack_transactional_push` packed."""
+def pack_plain_push(key: PackedKey, ttl_s: int, part: Part, next_commands: bytes = b"") -> bytes:
+    """Pack a push of one element in plain commands, which cost Redis a third of what a script costs.
+
+    Redis answers three times: with the length of the list, which tells whether the list had been full, and
+    to two commands that give it a time to live if it has none, and raise that if it is lower. Redis 6.2
+    refuses these.
+
+    Args:
+        key: The list.
+        ttl_s: For how many seconds the list must live at least.
+        part: The element.
+        next_commands: Packed commands to be written right after it.
+    """
+    header, payload = part
+    expire = b"%b%b%b" % (_EXPIRE, key, _number(ttl_s))
+    return b"".join(
+        (
+            _RPUSH_OF_ONE,
+            key,
+            b"$%d\r\n" % (len(header) + len(payload)),
+            header,
+            payload,
+            b"\r\n",
+            expire,
+            _IF_NONE,
+            expire,
+            _IF_GREATER,
+            next_commands,
+        )
+    )
+
+
+def pack_remove(key: PackedKey, part: Part) -> bytes:
+    """Pack the removal of an element, to be found near the end of a list. Redis answers how many it removed.
+
+    Args:
+        key: The list.
+        part: The element.
+    """
+    return _LREM + key + _LAST_ONE + _bulk(b"".join(part))
+
+
+def pack_raise_ttl(key: PackedKey, ttl_s: int) -> bytes:
+    """Pack a script that makes a list live at least so long. Redis answers 1.
+
+    Args:
+        key: The list.
+        ttl_s: For how many seconds.
+    """
+    return _RAISE_TTL + key + _number(ttl_s)
+
+
+class PushForm(NamedTuple):
+    """A way to write a push."""
+
+    reply_count: int
+    """How many replies Redis gives to it."""
+    bytes_of_success: int
+    """How many bytes these have at least if the message was taken. If not, they have more."""
+    is_plain: bool = False
+    """Whether the first reply is the length of the list, and not the last one the answer of a script."""
+
+
+PLAIN_PUSH: Final = PushForm(3, len(b":1\r\n:1\r\n:0\r\n"), is_plain=True)
+"""What :func:`pack_plain_push` packs."""
+URGENT_PLAIN_PUSH: Final = PushForm(3, 0, is_plain=True)
+"""The same, if the number of bytes does not tell whether the message was taken."""
+SCRIPTED_PUSH: Final = PushForm(1, len(b":1\r\n"))
+"""What :func:`pack_push` packs."""
+TRANSACTIONAL_PUSH: Final = PushForm(4, len(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:1\r\n"))
+"""What :func:`pack_transactional_push` packs."""
 
 
 def pack_blocking_pop(keys: Sequence[PackedKey], timeout_in_seconds: float) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
@@ -18,13 +19,14 @@ from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout, MessageTooLarge
 from pysoa.common.transport.redis_gateway import _backends
 from pysoa.common.transport.redis_gateway._commands import pack_key
-from pysoa.common.transport.redis_gateway._expiry import expiry_of, message_age_past_expiry
+from pysoa.common.transport.redis_gateway._expiry import EXPIRY_KEY, expiry_of, message_age_past_expiry
+from pysoa.common.transport.redis_gateway._framing import frame_header, usual_payload
 from pysoa.common.transport.redis_gateway._messages import (
     Envelope,
     build_envelope,
     checked_request_id,
-    frame_message,
     open_envelope,
+    split_into_frames,
 )
 from pysoa.common.transport.redis_gateway._metrics import Meters
 from pysoa.common.transport.redis_gateway._push import BACK_OFF_DIVISOR, Outgoing, Pusher
@@ -125,9 +127,12 @@ class RedisTransportCore:
     def _set_up(self) -> None:
         side = "server" if self.is_server else "client"
         self.meters: Meters = Meters(self.metrics, f"{side}.transport.redis_gateway.")
+        self._is_measuring = self.meters.enabled
+        self._log_above = self.log_messages_larger_than_bytes or sys.maxsize
         self._backend: BaseRedisClient | None = None
         self._default_serializer: Serializer | None = None
         self._serializers: dict[str, Serializer] = {}
+        self._usual_serializer: Serializer | None = None
         self.pusher: Pusher = Pusher(
             self.service_name, self.meters, self.backend, self.queue_capacity, self.queue_full_retries
         )
@@ -247,8 +252,12 @@ class RedisTransportCore:
         """Make a message ready to be pushed. Arguments and errors are those of :meth:`send_message`."""
         if request_id is None:
             raise InvalidMessageError("No request ID")
-        expiry = expiry_of(message_expiry_in_seconds, self.message_expiry_in_seconds, time.time())
-        envelope = build_envelope(request_id, meta, body, expiry.expires_at)
+        now = time.time()
+        if message_expiry_in_seconds:
+            expires_at, ttl_s = expiry_of(message_expiry_in_seconds, now)
+        else:
+            expires_at, ttl_s = now + self.message_expiry_in_seconds, self.message_expiry_in_seconds
+        envelope = build_envelope(request_id, meta, body, expires_at)
         serializer = meta.get("serializer") or self.default_serializer
         protocol_version = meta.get("protocol_version") or self.protocol_version
         try:
@@ -256,25 +265,28 @@ class RedisTransportCore:
         except MessageTooLarge:
             self.meters.count("send.error.message_too_large")
             raise
-        return Outgoing(parts, size, expiry.expires_at, expiry.list_ttl_s)
+        return Outgoing(parts, size, expires_at, ttl_s, expires_at - now)
 
     def _serialize_message(
         self, protocol_version: ProtocolVersion, envelope: dict[str, Any], serializer: Serializer
     ) -> tuple[list[tuple[bytes, bytes | memoryview]], int]:
         blob = serializer.message_to_blob(envelope)
         size = len(blob)
+        if size > self.maximum_message_size_in_bytes or self._is_measuring or size > self._log_above:
+            self._look_at_size(envelope, size)
+        chunk_size = self.chunk_messages_larger_than_bytes
+        if chunk_size <= 0 or size <= chunk_size:
+            return [(frame_header(protocol_version, serializer.mime_type), blob)], size
+        parts = split_into_frames(blob, protocol_version, serializer.mime_type, chunk_size)
+        self.meters.observe("send.chunk_count", len(parts))
+        return parts, size
+
+    def _look_at_size(self, envelope: dict[str, Any], size: int) -> None:
         self.meters.observe("send.message_size", size)
         if size > self.maximum_message_size_in_bytes:
             raise MessageTooLarge(size, "Message exceeds maximum message size")
-        threshold = self.log_messages_larger_than_bytes
-        if threshold and size > threshold:
-            report_oversized(self.service_name, envelope, size, threshold)
-        parts = frame_message(
-            blob, protocol_version, serializer.mime_type, self.chunk_messages_larger_than_bytes
-        )
-        if len(parts) > 1:
-            self.meters.observe("send.chunk_count", len(parts))
-        return parts, size
+        if size > self._log_above:
+            report_oversized(self.service_name, envelope, size, self.log_messages_larger_than_bytes)
 
     # Receiving
 
@@ -332,6 +344,37 @@ class RedisTransportCore:
             text = f"Can't deserialize message due to {type(error).__name__}: {error}"
             raise InvalidMessage(text) from error
         return open_envelope(message, serializer, protocol_version, self.service_name)
+
+    def usual_message(self, message: bytes) -> ReceivedMessage | None:
+        """Return what is in a message as nearly all are: whole, of version 3, in MessagePack, and in order.
+
+        Args:
+            message: One element of a list.
+
+        Returns:
+            The message; ``None`` if it is in any way unusual and has to be looked at more closely, or if the
+            parts of that are to be measured.
+        """
+        payload = None if self._is_measuring else usual_payload(message)
+        if payload is None:
+            return None
+        serializer = self._usual_serializer or self._find_usual_serializer()
+        try:
+            content: dict[str, Any] = serializer.blob_to_dict(payload)
+            request_id, meta = content["request_id"], content["meta"]
+            expires_at, body = meta[EXPIRY_KEY], content["body"]
+        except Exception:
+            # Whatever it is, looking more closely finds it, too.
+            return None
+        if type(request_id) is not int or type(expires_at) is not float or expires_at < time.time():
+            return None
+        meta["serializer"] = serializer
+        meta["protocol_version"] = ProtocolVersion.VERSION_3
+        return ReceivedMessage(request_id, meta, body)
+
+    def _find_usual_serializer(self) -> Serializer:
+        self._usual_serializer = self._serializer_for(MsgpackSerializer.mime_type)
+        return self._usual_serializer
 
     def checked_message(self, queue_key: str | bytes, envelope: Envelope) -> ReceivedMessage:
         """Return the content of an envelope, if it is not too old.

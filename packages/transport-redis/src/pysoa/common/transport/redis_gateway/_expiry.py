@@ -32,22 +32,19 @@ class Expiry(NamedTuple):
     """For how many seconds the list must live at least."""
 
 
-def expiry_of(message_expiry_in_seconds: float | None, default_in_seconds: float, now: float) -> Expiry:
-    """Work out the life of a message that is about to be sent.
+def expiry_of(message_expiry_in_seconds: float, now: float) -> Expiry:
+    """Work out the life of a message that is about to be sent with an expiry of its own.
 
     Wire fact: a message with an expiry of its own keeps its list alive ten seconds longer than itself; one
     that lives by the setting does not.
 
     Args:
-        message_expiry_in_seconds: For how long the message is good; ``None`` and 0 mean the default.
-        default_in_seconds: The ``message_expiry_in_seconds`` setting.
+        message_expiry_in_seconds: For how long the message is good.
         now: The current time in seconds since the Unix epoch.
 
     Raises:
         ValueError: The expiry is negative, infinite, not a number, or centuries long.
     """
-    if not message_expiry_in_seconds:
-        return Expiry(now + default_in_seconds, math.ceil(default_in_seconds))
     if not 0 < message_expiry_in_seconds <= _LONGEST_S:
         raise ValueError(
             f"message_expiry_in_seconds must be above 0 and at most {_LONGEST_S}, "

@@ -22,6 +22,7 @@ __all__ = (
     "Frame",
     "frame_header",
     "parse_frame",
+    "usual_payload",
 )
 
 _HEADER = re.compile(rb"\s*(content-type|chunk-count|chunk-id)\s*:\s*([a-zA-Z0-9_/.\-]+)\s*;")
@@ -61,19 +62,25 @@ def parse_frame(message: bytes) -> Frame:
     Raises:
         InvalidMessageError: The message is of a version of the protocol that does not exist.
     """
+    payload = usual_payload(message)
+    if payload is not None:
+        return Frame(ProtocolVersion.VERSION_3, _USUAL_CONTENT_TYPE, None, None, payload)
+    return _parse_any_frame(message)
+
+
+def usual_payload(message: bytes) -> bytes | None:
+    """Return the payload of a whole message in MessagePack and of version 3; ``None`` for any other.
+
+    Args:
+        message: One element of a Redis list.
+    """
     if (
         message.startswith(_USUAL_PREFIX)
         and len(message) > _USUAL_PREFIX_LENGTH
         and message[_USUAL_PREFIX_LENGTH] > _HIGHEST_ASCII  # a MessagePack map, so no further header
     ):
-        return Frame(
-            ProtocolVersion.VERSION_3,
-            _USUAL_CONTENT_TYPE,
-            None,
-            None,
-            message[_USUAL_PREFIX_LENGTH:],
-        )
-    return _parse_any_frame(message)
+        return message[_USUAL_PREFIX_LENGTH:]
+    return None
 
 
 def frame_header(
@@ -87,7 +94,10 @@ def frame_header(
         chunk_count: In how many parts the message goes; 0 if it is not split.
         chunk_id: Which of the parts this is, counted from 1.
     """
-    start = _start_of_header(protocol_version, content_type)
+    if protocol_version is ProtocolVersion.VERSION_3 and content_type == _USUAL_CONTENT_TYPE:
+        start = _USUAL_PREFIX
+    else:
+        start = _start_of_header(protocol_version, content_type)
     if not chunk_count:
         return start
     return b"%bchunk-count:%d;chunk-id:%d;" % (start, chunk_count, chunk_id)

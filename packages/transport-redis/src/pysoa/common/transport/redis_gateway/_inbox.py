@@ -113,11 +113,7 @@ def claim_arrival(lists: ReplyLists, arrival: Arrival, request_id: object) -> Aw
         InvalidMessageError: The response came to the exclusive list of another request.
     """
     if arrival.awaited is None:
-        awaited = lists.awaited_by_id(request_id)
-        if awaited is not None:
-            lists.finish(awaited)
-            lists.note_shared_answer(arrival.was_chunked)
-        return awaited
+        return lists.claim_shared(request_id, arrival.was_chunked)
     awaited = arrival.awaited
     if type(request_id) is not type(awaited.request_id) or request_id != awaited.request_id:
         raise InvalidMessageError("A response to another request came to the list of a request")

@@ -85,6 +85,9 @@ class CommandConnection(Protocol):
     def read(self, deadline: float) -> object:
         """Read the reply to one command, in the order in which commands were written.
 
+        Args:
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+
         Returns:
             ``None``, ``int``, ``bytes``, or a ``list`` of these; an :class:`ErrorReply` when Redis refused
             the command. Replies are never decoded to ``str``.
@@ -93,6 +96,18 @@ class CommandConnection(Protocol):
             BackendError: The connection broke, the deadline passed or Redis cannot serve now (loading, no
                 longer a master). Discard the connection, unless the error says ``is_silence`` and the reply
                 is still hoped for.
+        """
+        ...
+
+    def read_into(self, replies: list[object], count: int, deadline: float, uninteresting: int = 0) -> None:
+        """Append replies to a list until it has so many. Errors are those of :meth:`read`.
+
+        Args:
+            replies: Where to put them.
+            count: How many replies the list shall have.
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+            uninteresting: If no more bytes than these come, there is no hurry to look at them, because all is
+                as expected and another reply is going to follow. A wait for that is not interrupted for them.
         """
         ...
 

@@ -8,22 +8,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from pysoa.common.serializer.errors import InvalidMessage
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import (
     InvalidMessageError,
     MessageReceiveTimeout,
+    MessageSendError,
     PySOATransportError,
 )
 from pysoa.common.transport.redis_gateway._chunking import InterruptedChunksError
-from pysoa.common.transport.redis_gateway._commands import pack_blocking_pop, pack_pop_many
+from pysoa.common.transport.redis_gateway._commands import PackedKey
 from pysoa.common.transport.redis_gateway._core import RedisTransportCore
 from pysoa.common.transport.redis_gateway._inbox import Arrival, claim_arrival, take_element
 from pysoa.common.transport.redis_gateway._interfaces import BackendError, CommandConnection
 from pysoa.common.transport.redis_gateway._names import new_client_id
-from pysoa.common.transport.redis_gateway._push import COMMAND_LIMIT_S, FullListError, Outgoing
+from pysoa.common.transport.redis_gateway._push import (
+    COMMAND_LIMIT_S,
+    FullListError,
+    Outgoing,
+    PushInFlight,
+    RefusedPushError,
+)
 from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists, WaitPlan
 from pysoa.common.transport.redis_gateway._waits import (
     CONNECT_LIMIT_S,
@@ -68,13 +75,16 @@ class Mailbox:
         self._receiving = threading.Lock()
         self._received: deque[tuple[bytes, bytes]] = deque()
         self._connection: CommandConnection | None = None
-        # What Redis has been asked for on that connection, and has not answered yet.
+        # What Redis has been asked for on that connection, and has not answered yet: first a push, if there
+        # was one, then a wait.
+        self._push: tuple[PushInFlight, Awaited | None] | None = None
         self._unread: deque[Callable[[object], None]] = deque()
         self._forget_at = 0.0
+        self._is_overdue = False
         self._current_plan: WaitPlan | None = None
         self._lists: ReplyLists | None = None
-        self._wait: Callable[[CommandConnection, WaitPlan, float], None] = core.meters.timed(
-            "receive.pop_from_redis_queue", self._wait_once
+        self._wait: Callable[[float], None] = core.meters.timed(
+            "receive.pop_from_redis_queue", self._read_wait
         )
 
     @property
@@ -126,7 +136,7 @@ class Mailbox:
             error: How sending failed. After a transport error the request may have been sent all the same,
                 unless the queue was full.
         """
-        is_unsent = isinstance(error, FullListError) or (
+        is_unsent = isinstance(error, FullListError | RefusedPushError) or (
             isinstance(error, Exception) and not isinstance(error, PySOATransportError)
         )
         with self._lock:
@@ -155,14 +165,69 @@ class Mailbox:
         if plan is None or not plan.is_wakeable or awaited.number < plan.covers_up_to:
             return
         self._current_plan = None
-        nothing = Outgoing(((b"", b""),), 0, time.time() + _WAKE_UP_TTL_S, _WAKE_UP_TTL_S)
+        nothing = Outgoing(((b"", b""),), 0, time.time() + _WAKE_UP_TTL_S, _WAKE_UP_TTL_S, _WAKE_UP_TTL_S)
+        shared = lists.shared
         try:
-            deadline = time.monotonic() + COMMAND_LIMIT_S
-            connection = self._core.backend().acquire(lists.master_index, deadline)
-            self._core.pusher.attempt_and_release(connection, lists.shared.packed_key, nothing, deadline)
+            connection = self._core.backend().acquire(lists.master_index, time.monotonic() + COMMAND_LIMIT_S)
+            self._core.pusher.attempt_and_release(connection, shared.name, shared.packed_key, nothing)
         except Exception:
             # The receiver looks around by itself after a while.
             _logger.debug("The waiting thread could not be woken", exc_info=True)
+
+    def push_and_wait(
+        self,
+        lists: ReplyLists,
+        awaited: Awaited,
+        queue_name: str,
+        packed_key: PackedKey,
+        outgoing: Outgoing,
+        wait_s: float,
+    ) -> bool:
+        """Push a request and begin to wait for responses, both in one write, if nobody is waiting already.
+
+        What Redis says to it is read by the next :meth:`receive`.
+
+        Args:
+            lists: The lists.
+            awaited: The request.
+            queue_name: The queue, for texts.
+            packed_key: Its packed key.
+            outgoing: The request's message.
+            wait_s: How long the caller is going to wait.
+
+        Returns:
+            Whether it was done. If not, nothing was.
+
+        Raises:
+            BackendError: The connection broke.
+        """
+        if lists.ring_size != 1 or not self._receiving.acquire(blocking=False):
+            return False
+        try:
+            if self._unread or self._received:
+                return False
+            pusher = self._core.pusher
+            connection = pusher.connect_to(0, pusher.deadline_for(outgoing))
+            try:
+                with self._lock:
+                    self._current_plan = plan = lists.plan_wait(wait_s, 0)
+                push = pusher.start(connection, queue_name, packed_key, outgoing, plan.packed)
+            except BaseException:
+                self._current_plan = None
+                self._core.backend().discard(connection)
+                raise
+            self._push = push, awaited
+            self._expect_replies(connection, plan)
+            return True
+        finally:
+            self._receiving.release()
+
+    def _expect_replies(self, connection: CommandConnection, plan: WaitPlan) -> None:
+        self._connection = connection
+        self._forget_at = time.monotonic() + PATIENCE_S
+        self._unread.append(self._take_popped)
+        if plan.drained is not None:
+            self._unread.append(functools.partial(self._take_drained, plan.drained.key))
 
     # Receiving
 
@@ -177,19 +242,18 @@ class Mailbox:
         waits = 0
         try:
             while (response := self._next_received(lists)) is None:
-                remaining_s = max(deadline - time.monotonic(), 0.0)
-                if waits and not remaining_s:
+                remaining_s = deadline - time.monotonic()
+                if waits and remaining_s <= 0:
                     raise self._timeout()
-                plan = self._plan(lists, remaining_s, waits)
-                if plan is None:
+                if not self._unread and not self._begin_wait(lists, max(remaining_s, 0.0), waits):
                     return NOTHING
-                self._wait_as_planned(plan, remaining_s)
+                self._wait(max(remaining_s, 0.0))
                 waits += 1
             return response
         finally:
-            self._current_plan = None
             connection = None
             if not self._unread:
+                self._current_plan = None
                 connection, self._connection = self._connection, None
             self._receiving.release()
             if connection is not None:
@@ -198,43 +262,69 @@ class Mailbox:
     def _timeout(self) -> MessageReceiveTimeout:
         return MessageReceiveTimeout(f"No message received for service {self._core.service_name}")
 
-    def _plan(self, lists: ReplyLists, remaining_s: float, waits_so_far: int) -> WaitPlan | None:
+    def _begin_wait(self, lists: ReplyLists, remaining_s: float, waits_so_far: int) -> bool:
+        """Ask Redis for responses; tell whether any are awaited."""
         with self._lock:
             if not lists.outstanding:
-                return None
+                return False
             # In one step with making the plan: whoever begins to await a response from now on finds this
             # plan.
             self._current_plan = plan = lists.plan_wait(remaining_s, waits_so_far)
-            return plan
-
-    def _wait_as_planned(self, plan: WaitPlan, remaining_s: float) -> None:
         try:
-            if self._unread or self._connection is None:
+            if self._connection is None:
                 connect_by = time.monotonic() + min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
-                if self._unread:
-                    self._leave_old_master(plan.master_index, connect_by)
-                if self._connection is None:
-                    self._connection = self._core.receiver.connect(plan.master_index, connect_by)
-            self._wait(self._connection, plan, remaining_s)
+                self._connection = self._core.receiver.connect(plan.master_index, connect_by)
+            self._connection.write(plan.packed, time.monotonic() + remaining_s + READ_SLACK_S)
         except BaseException as error:
-            if not self._is_answer_hoped_for(error):
-                self._discard_connection()
+            self._discard_connection()
             if isinstance(error, Exception):
                 self._core.receiver.fail(error)
             raise
+        self._expect_replies(self._connection, plan)
+        return True
 
-    def _leave_old_master(self, master_index: int, deadline: float) -> None:
+    def _read_wait(self, remaining_s: float) -> None:
+        """Read what Redis answers to what it has been asked for; nothing if it is too late for that."""
+        # A server that is slow for a moment is no reason to give up before the caller's time is over.
+        read_by = time.monotonic() + remaining_s + READ_SLACK_S
+        unread = self._unread
+        try:
+            connection = self._old_connection(remaining_s) if self._is_overdue else self._connection
+            if connection is None:
+                return
+            if self._push is not None:
+                self._read_outcome_of_push(connection, self._push, read_by)
+            while unread:
+                reply = connection.read(read_by)
+                unread.popleft()(reply)
+        except BaseException as error:
+            if self._is_answer_hoped_for(error):
+                self._is_overdue = True
+            elif not isinstance(error, MessageSendError):
+                self._discard_connection()
+            if isinstance(error, Exception) and not isinstance(error, MessageSendError):
+                self._core.receiver.fail(error)
+            raise
+        self._is_overdue = False
+
+    def _old_connection(self, remaining_s: float) -> CommandConnection | None:
         # After a fail-over, or too long a silence, the old answer would be waited for in vain.
-        connection = self._connection
+        connection, lists = self._connection, self._lists
+        now = time.monotonic()
+        limit = now + min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
         if (
             connection is None
-            or time.monotonic() > self._forget_at
-            or not self._core.backend().is_master(connection, master_index, deadline)
+            or lists is None
+            or now > self._forget_at
+            or not self._core.backend().is_master(connection, lists.master_index, limit)
         ):
             self._discard_connection()
+        return self._connection
 
     def _discard_connection(self) -> None:
         self._unread.clear()
+        self._push = None
+        self._is_overdue = False
         connection, self._connection = self._connection, None
         if connection is not None:
             self._core.backend().discard(connection)
@@ -244,23 +334,43 @@ class Mailbox:
         # nobody listened any more, it would be lost; whoever receives next goes on listening.
         return isinstance(error, BackendError) and error.is_silence and time.monotonic() < self._forget_at
 
-    def _wait_once(self, connection: CommandConnection, plan: WaitPlan, remaining_s: float) -> None:
-        now = time.monotonic()
-        # A server that is slow for a moment is no reason to give up before the caller's time is over.
-        read_by = now + remaining_s + READ_SLACK_S
-        unread = self._unread
-        if not unread:
-            packed = pack_blocking_pop(plan.keys, plan.timeout_s)
-            if plan.drained is not None:
-                packed += pack_pop_many(plan.drained.packed_key, plan.drain_count)
-            connection.write(packed, read_by)
-            self._forget_at = now + PATIENCE_S
-            unread.append(self._take_popped)
-            if plan.drained is not None:
-                unread.append(functools.partial(self._take_drained, plan.drained.key))
-        while unread:
-            reply = connection.read(read_by)
-            unread.popleft()(reply)
+    def _read_outcome_of_push(
+        self, connection: CommandConnection, sent: tuple[PushInFlight, Awaited | None], read_by: float
+    ) -> None:
+        push, awaited = sent
+        if awaited is not None:
+            read_by = min(read_by, push.deadline)
+        try:
+            push.read_outcome(connection, read_by, is_followed=True)
+        except BackendError as error:
+            if awaited is None or (error.is_silence and time.monotonic() < push.deadline):
+                raise
+            if error.is_silence:
+                self._push = push, None  # the rest of the answer is read, but nobody waits for what it says
+                self._is_overdue = True
+            else:
+                self._discard_connection()
+            self._fail_to_send(awaited, error)
+        self._push = None
+        if awaited is not None:
+            try:
+                self._core.pusher.conclude(push, 0)
+            except Exception as error:
+                self._fail_to_send(awaited, error)
+
+    def _fail_to_send(self, awaited: Awaited, error: Exception) -> NoReturn:
+        """Say that a request could not be sent, as if sending it had failed at once."""
+        try:
+            if isinstance(error, MessageSendError):
+                raise error
+            self._core.pusher.fail(error)
+        except MessageSendError as failure:
+            self._core.meters.count("send.error.transient")
+            if self._lists is not None:
+                self.stop(self._lists, awaited, failure)
+            failure.request_id = awaited.request_id  # type: ignore[attr-defined]  # for the client
+            failure.is_unsent = isinstance(failure, RefusedPushError)  # type: ignore[attr-defined]  # likewise
+            raise
 
     def _take_popped(self, reply: object) -> None:
         popped = popped_key_and_element(reply)
@@ -274,6 +384,9 @@ class Mailbox:
         """Return the next response among what has come, or ``None`` if a wait is needed first."""
         while self._received:
             key, message = self._received.popleft()
+            usual = self._usual_response(lists, key, message)
+            if usual is not None:
+                return usual
             try:
                 with self._lock:
                     arrival = take_element(lists, key, message, self._core.service_name)
@@ -291,6 +404,16 @@ class Mailbox:
                 if response is not None:
                     return response
         return None
+
+    def _usual_response(self, lists: ReplyLists, key: bytes, message: bytes) -> ReceivedMessage | None:
+        """Return what nearly all responses are: whole, on the shared list, in order, and awaited."""
+        if lists.shared_chunks is not None or key != lists.shared.key:
+            return None
+        response = self._core.usual_message(message)
+        if response is None:
+            return None
+        with self._lock:
+            return response if lists.claim_shared(response.request_id, was_chunked=False) else None
 
     def _opened(self, lists: ReplyLists, arrival: Arrival, key: bytes) -> ReceivedMessage | None:
         """Return what is in a response, or ``None`` if nobody waits for it any more."""

@@ -20,13 +20,12 @@ __all__ = (
     "Envelope",
     "build_envelope",
     "checked_request_id",
-    "frame_message",
     "open_envelope",
+    "split_into_frames",
 )
 
 _SERIALIZER = "serializer"
 _PROTOCOL_VERSION = "protocol_version"
-_LIVE_KEYS = frozenset((_SERIALIZER, _PROTOCOL_VERSION))
 
 
 class Envelope(NamedTuple):
@@ -52,30 +51,30 @@ def build_envelope(
         body: The body, which goes in as it is.
         expires_at: When the message becomes worthless, in seconds since the Unix epoch.
     """
-    wire_meta = {key: value for key, value in meta.items() if key not in _LIVE_KEYS}
+    wire_meta = {**meta}
+    wire_meta.pop(_SERIALIZER, None)
+    wire_meta.pop(_PROTOCOL_VERSION, None)
     wire_meta[EXPIRY_KEY] = expires_at
     return {"request_id": request_id, "meta": wire_meta, "body": body}
 
 
-def frame_message(
+def split_into_frames(
     blob: bytes, protocol_version: ProtocolVersion, content_type: str, chunk_size: int
 ) -> list[Part]:
-    """Put a serialized message into its frame, or into several if it is large.
+    """Put a large serialized message into several frames.
 
     Args:
         blob: The serialized envelope.
         protocol_version: The version that the receiver understands.
         content_type: The MIME type of the blob.
-        chunk_size: Above which size the message is split, and how large the parts are. Not above 0: never.
+        chunk_size: How large the parts are.
 
     Raises:
-        MessageTooLarge: The message would have to be split, but its receiver cannot join it.
+        MessageTooLarge: The receiver cannot join them.
     """
-    size = len(blob)
-    if chunk_size <= 0 or size <= chunk_size:
-        return [(frame_header(protocol_version, content_type), blob)]
     if not ProtocolFeature.CHUNKED_RESPONSES.supported_in(protocol_version):
-        raise MessageTooLarge(size, "Message exceeds chunking threshold but client does not support chunking")
+        text = "Message exceeds chunking threshold but client does not support chunking"
+        raise MessageTooLarge(len(blob), text)
     payloads = split_message(blob, chunk_size)
     return [
         (frame_header(protocol_version, content_type, len(payloads), number), payload)

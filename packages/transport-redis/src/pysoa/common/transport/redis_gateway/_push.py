@@ -10,11 +10,19 @@ from typing import Final, NamedTuple, NoReturn, cast
 
 from pysoa.common.transport.errors import MessageSendError
 from pysoa.common.transport.redis_gateway._commands import (
-    REPLIES_TO_TRANSACTIONAL_PUSH,
+    FULL,
+    PLAIN_PUSH,
+    SCRIPTED_PUSH,
+    TRANSACTIONAL_PUSH,
+    URGENT_PLAIN_PUSH,
     PackedKey,
     Part,
+    PushForm,
+    pack_plain_push,
     pack_push,
     pack_push_with_script_text,
+    pack_raise_ttl,
+    pack_remove,
     pack_transactional_push,
 )
 from pysoa.common.transport.redis_gateway._interfaces import (
@@ -29,7 +37,9 @@ __all__ = (
     "COMMAND_LIMIT_S",
     "FullListError",
     "Outgoing",
+    "PushInFlight",
     "Pusher",
+    "RefusedPushError",
 )
 
 COMMAND_LIMIT_S: Final = 5.0
@@ -59,6 +69,8 @@ class Outgoing(NamedTuple):
     """When it becomes worthless, in seconds since the Unix epoch."""
     ttl_s: int
     """For how many seconds its list must live at least."""
+    life_s: float
+    """For how many seconds it was good when it was made ready."""
 
 
 def _last(reply: object) -> object:
@@ -70,6 +82,69 @@ def _last(reply: object) -> object:
 
 class FullListError(MessageSendError):
     """The list stayed full."""
+
+
+class RefusedPushError(MessageSendError):
+    """A list was full when it was tried once to push to it."""
+
+
+class PushInFlight:
+    """A push that was written, and whose outcome has not been read yet.
+
+    Args:
+        queue_name: The list's name, for texts.
+        packed_key: Its packed key.
+        outgoing: The message.
+        deadline: Until when Redis may take to accept it, in ``time.monotonic()`` seconds.
+        form: How it was written.
+        capacity: At how many elements the list counts as full.
+    """
+
+    __slots__ = ("_capacity", "deadline", "form", "outgoing", "packed_key", "queue_name", "replies")
+
+    def __init__(
+        self,
+        queue_name: str,
+        packed_key: PackedKey,
+        outgoing: Outgoing,
+        deadline: float,
+        form: PushForm,
+        capacity: int,
+    ) -> None:
+        self.queue_name = queue_name
+        self.packed_key = packed_key
+        self.outgoing = outgoing
+        self.deadline = deadline
+        self.form = form
+        self._capacity = capacity
+        self.replies: list[object] = []
+        """What Redis has answered."""
+
+    def read_outcome(self, connection: CommandConnection, deadline: float, is_followed: bool) -> None:
+        """Read what Redis answers; after an error of silence, this can be called again.
+
+        Args:
+            connection: The connection on which the push was written.
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+            is_followed: Whether a wait was written after the push, so that there is no hurry to hear of a
+                push that was successful.
+
+        Raises:
+            BackendError: The connection broke or the deadline passed.
+        """
+        form = self.form
+        connection.read_into(
+            self.replies, form.reply_count, deadline, form.bytes_of_success if is_followed else 0
+        )
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the answer says that the message was taken, and that nothing remains to be done."""
+        replies = self.replies
+        if self.form.is_plain:
+            length = replies[0]
+            return type(length) is int and length <= self._capacity and type(replies[1]) is int
+        return _last(replies[-1]) == 1
 
 
 class Pusher:
@@ -96,13 +171,17 @@ class Pusher:
         self._backend = backend
         self._queue_capacity = queue_capacity
         self._queue_full_retries = queue_full_retries
-        self.connect: Callable[[str, float], tuple[int, CommandConnection]] = meters.timed(
-            "send.get_redis_connection", self._connect
+        self.connect_to: Callable[[int, float], CommandConnection] = meters.timed(
+            "send.get_redis_connection", self._connect_to
         )
-        """Choose the master for a queue key and borrow a connection to it."""
-        self.attempt: Callable[[CommandConnection, PackedKey, Outgoing, float, bytes], bool | None]
-        self.attempt = meters.timed("send.send_message_to_redis_queue", self._attempt)
-        """Push once; see :meth:`_attempt`."""
+        """Borrow a connection to a master."""
+        self.start: Callable[[CommandConnection, str, PackedKey, Outgoing, bytes], PushInFlight]
+        self.start = meters.timed("send.send_message_to_redis_queue", self._start)
+        """Write a push, and what comes next along with it; see :meth:`_start`."""
+        self._attempt = meters.timed("send.send_message_to_redis_queue", self._attempt)  # type: ignore[method-assign]
+        self._needs_script = False
+        # A full list has a length of more digits than 1, so that the reply to a refused push is longer.
+        self._plain_push = PLAIN_PUSH if queue_capacity >= 9 else URGENT_PLAIN_PUSH
 
     def deadline_for(self, outgoing: Outgoing) -> float:
         """Return until when, in ``time.monotonic()`` seconds, Redis may take to accept the message."""
@@ -131,26 +210,41 @@ class Pusher:
         Raises:
             MessageSendError: Redis did not take it.
         """
+        try:
+            index = self._backend().index_for(queue_key, time.monotonic() + COMMAND_LIMIT_S)
+        except Exception as error:
+            self.fail(error)
+        self.push_to(index, queue_name, packed_key, outgoing, retry_budget_s)
+
+    def push_to(
+        self,
+        index: int,
+        queue_name: str,
+        packed_key: PackedKey,
+        outgoing: Outgoing,
+        retry_budget_s: float | None = None,
+    ) -> None:
+        """Push a message to a list on a certain master; see :meth:`push`."""
         if self._queue_full_retries < 0:
             raise self._full_list_error(queue_name, self._queue_full_retries)
         try:
             deadline = self.deadline_for(outgoing)
-            index, connection = self.connect(queue_key, deadline)
-            if self.attempt_and_release(connection, packed_key, outgoing, deadline):
+            connection = self.connect_to(index, deadline)
+            if self.attempt_and_release(connection, queue_name, packed_key, outgoing):
                 return
         except MessageSendError:
             raise
         except Exception as error:
             self.fail(error)
-        self.push_again(index, queue_name, packed_key, outgoing, retry_budget_s)
+        self._push_again(index, queue_name, packed_key, outgoing, retry_budget_s)
 
     def attempt_and_release(
-        self, connection: CommandConnection, packed_key: PackedKey, outgoing: Outgoing, deadline: float
+        self, connection: CommandConnection, queue_name: str, packed_key: PackedKey, outgoing: Outgoing
     ) -> bool:
         """Push once, and give the connection back.
 
         Returns:
-            Whether the list had room.
+            Whether the list had room. If not, nothing was pushed.
 
         Raises:
             BackendError: The connection broke.
@@ -158,16 +252,39 @@ class Pusher:
         """
         backend = self._backend()
         try:
-            has_room = self.attempt(connection, packed_key, outgoing, deadline, b"")
-            if has_room is None:
-                has_room = self._attempt_with_script_text(connection, packed_key, outgoing, deadline)
+            has_room = self._attempt(connection, queue_name, packed_key, outgoing)
         except BaseException:
             backend.discard(connection)
             raise
         backend.release(connection)
         return has_room
 
-    def push_again(
+    def conclude(self, push: PushInFlight, index: int) -> None:
+        """Look at the outcome of a push that has been read, and do what remains to be done.
+
+        Args:
+            push: The push.
+            index: The master that it went to.
+
+        Raises:
+            BackendError: The connection for what remained to be done broke.
+            RefusedPushError: The list was full. Nothing is left of the message there.
+            MessageSendError: Redis answered with an error.
+        """
+        if push.is_done:
+            return
+        backend = self._backend()
+        connection = backend.acquire(index, time.monotonic() + COMMAND_LIMIT_S)
+        try:
+            has_room = self._complete(connection, push)
+        except BaseException:
+            backend.discard(connection)
+            raise
+        backend.release(connection)
+        if not has_room:
+            raise RefusedPushError(f"Redis queue {push.queue_name} is full")
+
+    def _push_again(
         self,
         index: int,
         queue_name: str,
@@ -200,7 +317,7 @@ class Pusher:
             try:
                 deadline = self.deadline_for(outgoing)
                 connection = self._backend().acquire(index, deadline)
-                if self.attempt_and_release(connection, packed_key, outgoing, deadline):
+                if self.attempt_and_release(connection, queue_name, packed_key, outgoing):
                     return
             except MessageSendError:
                 raise
@@ -231,65 +348,91 @@ class Pusher:
             f"Unknown error sending message for service {self._service_name}", *arguments
         ) from error
 
-    def _connect(self, queue_key: str, deadline: float) -> tuple[int, CommandConnection]:
-        backend = self._backend()
-        index = backend.index_for(queue_key, deadline)
-        return index, backend.acquire(index, deadline)
+    def _connect_to(self, index: int, deadline: float) -> CommandConnection:
+        return self._backend().acquire(index, deadline)
 
-    def _attempt(
+    def _start(
         self,
         connection: CommandConnection,
+        queue_name: str,
         packed_key: PackedKey,
         outgoing: Outgoing,
-        deadline: float,
         next_commands: bytes,
-    ) -> bool | None:
-        """Push once, and write what comes next along with it.
+    ) -> PushInFlight:
+        """Write a push and what comes next in one breath, and read nothing.
 
         Args:
             connection: A borrowed connection; it stays borrowed.
-            packed_key: The list.
+            queue_name: The list's name, for texts.
+            packed_key: Its packed key.
             outgoing: The message.
-            deadline: When to give up, in ``time.monotonic()`` seconds.
-            next_commands: Packed commands to write in the same breath; their replies are left to be read.
-
-        Returns:
-            Whether the list had room, or ``None`` if Redis does not know the script. If it is not true,
-            nothing was pushed.
+            next_commands: Packed commands.
 
         Raises:
             BackendError: The connection broke.
-            MessageSendError: Redis answered with an error.
         """
-        arguments = (packed_key, self._queue_capacity, outgoing.ttl_s, outgoing.parts)
-        if outgoing.size < _TRANSACTION_FROM_BYTES:
-            connection.write(pack_push(*arguments) + next_commands, deadline)
-            reply = connection.read(deadline)
+        deadline = time.monotonic() + (
+            COMMAND_LIMIT_S if outgoing.life_s >= COMMAND_LIMIT_S else max(outgoing.life_s, _SHORTEST_LIMIT_S)
+        )
+        if len(outgoing.parts) == 1 and not self._needs_script:
+            form = self._plain_push
+            data = pack_plain_push(packed_key, outgoing.ttl_s, outgoing.parts[0], next_commands)
         else:
-            connection.write(pack_transactional_push(*arguments), deadline)
-            if next_commands:
-                connection.write(next_commands, deadline)
-            for _ in range(REPLIES_TO_TRANSACTIONAL_PUSH - 1):
-                connection.read(deadline)
-            reply = connection.read(deadline)
-            reply = _last(reply)
+            is_large = outgoing.size >= _TRANSACTION_FROM_BYTES
+            form = TRANSACTIONAL_PUSH if is_large else SCRIPTED_PUSH
+            pack = pack_transactional_push if is_large else pack_push
+            data = pack(packed_key, self._queue_capacity, outgoing.ttl_s, outgoing.parts, next_commands)
+        connection.write(data, deadline)
+        return PushInFlight(queue_name, packed_key, outgoing, deadline, form, self._queue_capacity)
+
+    def _attempt(
+        self, connection: CommandConnection, queue_name: str, packed_key: PackedKey, outgoing: Outgoing
+    ) -> bool:
+        """Push once; see :meth:`attempt_and_release`. The connection stays borrowed."""
+        push = self._start(connection, queue_name, packed_key, outgoing, b"")
+        push.read_outcome(connection, push.deadline, is_followed=False)
+        return push.is_done or self._complete(connection, push)
+
+    def _complete(self, connection: CommandConnection, push: PushInFlight) -> bool:
+        """Do what remains to be done for a push that did not just succeed.
+
+        Returns:
+            Whether the message is, or was, in the list.
+        """
+        reply = push.replies[0] if push.form.is_plain else _last(push.replies[-1])
+        if push.form.is_plain and type(reply) is int:
+            if reply > self._queue_capacity:
+                return not self._take_back(connection, push)
+            # Redis 6.2 does not know the conditions of EXPIRE.
+            self._needs_script = True
+            reply = self._run(connection, push, pack_raise_ttl(push.packed_key, push.outgoing.ttl_s))
+        elif isinstance(reply, ErrorReply) and reply.is_missing_script:
+            outgoing = push.outgoing
+            reply = self._run(
+                connection,
+                push,
+                pack_push_with_script_text(
+                    push.packed_key, self._queue_capacity, outgoing.ttl_s, outgoing.parts
+                ),
+            )
         if reply == 1:
             return True
-        if reply == 0:
+        if reply == FULL:
             return False
-        if isinstance(reply, ErrorReply) and reply.is_missing_script:
-            return None
         raise self._error_for(reply)
 
-    def _attempt_with_script_text(
-        self, connection: CommandConnection, packed_key: PackedKey, outgoing: Outgoing, deadline: float
-    ) -> bool:
-        data = pack_push_with_script_text(packed_key, self._queue_capacity, outgoing.ttl_s, outgoing.parts)
-        connection.write(data, deadline)
-        reply = connection.read(deadline)
-        if isinstance(reply, int):
-            return reply == 1
+    def _take_back(self, connection: CommandConnection, push: PushInFlight) -> bool:
+        """Remove a message from a list that had been full; tell whether it was still there."""
+        reply = self._run(connection, push, pack_remove(push.packed_key, push.outgoing.parts[0]))
+        if type(reply) is int:
+            return reply > 0
         raise self._error_for(reply)
+
+    @staticmethod
+    def _run(connection: CommandConnection, push: PushInFlight, command: bytes) -> object:
+        deadline = max(push.deadline, time.monotonic() + _SHORTEST_LIMIT_S)
+        connection.write(command, deadline)
+        return connection.read(deadline)
 
     def _error_for(self, reply: object) -> MessageSendError:
         self._meters.count("send.error.response")

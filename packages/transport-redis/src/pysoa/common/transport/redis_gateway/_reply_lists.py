@@ -21,7 +21,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pysoa.common.transport.redis_gateway._chunking import ChunkedMessage
-from pysoa.common.transport.redis_gateway._commands import PackedKey, pack_key
+from pysoa.common.transport.redis_gateway._commands import (
+    PackedKey,
+    pack_blocking_pop,
+    pack_key,
+    pack_pop_many,
+)
 from pysoa.common.transport.redis_gateway._ring import ring_index
 
 __all__ = (
@@ -101,6 +106,8 @@ class WaitPlan(NamedTuple):
     """Whether a sender must end this wait if it is to cover that sender's request."""
     master_index: int
     """The Redis master that has all these lists."""
+    packed: bytes
+    """The commands that do it."""
 
 
 class ReplyLists:
@@ -115,7 +122,8 @@ class ReplyLists:
     def __init__(self, stem: str, key_prefix: str, ring_size: int) -> None:
         self._stem = stem
         self._key_prefix = key_prefix
-        self._ring_size = ring_size
+        self.ring_size = ring_size
+        """How many Redis masters there are."""
         self._next_suffix = 0
         first = self._stem + "000000000000"
         self.master_index = ring_index(key_prefix + first, ring_size)
@@ -135,6 +143,7 @@ class ReplyLists:
         self._wide_answers_left = 1
         self._last_answer_was_chunked = False
         self._rotation = 0
+        self._first_narrow_plan = self._narrow_plan(_FIRST_SLICE_S, None, 0)
 
     @property
     def outstanding(self) -> int:
@@ -195,11 +204,24 @@ class ReplyLists:
                 return
             self.give_up(oldest)
 
-    def note_shared_answer(self, was_chunked: bool) -> None:
-        """Take note that a complete answer came by the shared list."""
+    def claim_shared(self, request_id: object, was_chunked: bool) -> Awaited | None:
+        """Find the request that an answer on the shared list belongs to, and stop waiting for it.
+
+        Args:
+            request_id: The id that was found in the answer.
+            was_chunked: Whether it came in parts.
+
+        Returns:
+            The request; ``None`` if it is not outstanding.
+        """
+        awaited = self.awaited_by_id(request_id)
+        if awaited is None:
+            return None
+        self.finish(awaited)
         self._last_answer_was_chunked = was_chunked
         if self._wide_answers_left:
             self._wide_answers_left -= 1
+        return awaited
 
     def note_exclusive_answer(self) -> None:
         """Take note that an older server is among those who answer."""
@@ -217,12 +239,11 @@ class ReplyLists:
             remaining_s: How long the caller can still wait.
             waits_so_far: How many waits there were since the caller came or got something.
         """
+        if not (self._wide_answers_left or waits_so_far):
+            if len(self._by_list) == 1 and remaining_s >= _FIRST_SLICE_S and not self._expects_parts:
+                return self._first_narrow_plan
+            return self._narrow_plan(min(remaining_s, _FIRST_SLICE_S), *self._plan_drain())
         drained, drain_count = self._plan_drain()
-        if not self._wide_answers_left and not waits_so_far:
-            timeout_s = min(remaining_s, _FIRST_SLICE_S)
-            return WaitPlan(
-                [self.shared.packed_key], timeout_s, drained, drain_count, 0, False, self.master_index
-            )
         is_narrow_fleet = not self._wide_answers_left
         longest_s = (
             min(_FIRST_SLICE_S * 2.0 ** min(waits_so_far, _MAXIMUM_DOUBLINGS), _LONGEST_NARROW_SLICE_S)
@@ -237,7 +258,19 @@ class ReplyLists:
             keys.insert(0, drained.packed_key)
         is_wakeable = longest_s == _LONGEST_WIDE_SLICE_S
         timeout_s = min(remaining_s, longest_s)
-        return WaitPlan(keys, timeout_s, drained, drain_count, self.sent, is_wakeable, self.master_index)
+        packed = _pack_wait(keys, timeout_s, drained, drain_count)
+        return WaitPlan(
+            keys, timeout_s, drained, drain_count, self.sent, is_wakeable, self.master_index, packed
+        )
+
+    @property
+    def _expects_parts(self) -> bool:
+        return self._last_answer_was_chunked or self.shared_chunks is not None or bool(self._partly_received)
+
+    def _narrow_plan(self, timeout_s: float, drained: ReplyList | None, drain_count: int) -> WaitPlan:
+        keys = [self.shared.packed_key]
+        packed = _pack_wait(keys, timeout_s, drained, drain_count)
+        return WaitPlan(keys, timeout_s, drained, drain_count, 0, False, self.master_index, packed)
 
     def _plan_drain(self) -> tuple[ReplyList | None, int]:
         if self.shared_chunks is not None:
@@ -283,5 +316,10 @@ class ReplyLists:
             name = f"{self._stem}{self._next_suffix:012x}"
             self._next_suffix += 1
             key = self._key_prefix + name
-            if ring_index(key, self._ring_size) == self.master_index:
+            if ring_index(key, self.ring_size) == self.master_index:
                 return ReplyList(name, key)
+
+
+def _pack_wait(keys: list[PackedKey], timeout_s: float, drained: ReplyList | None, drain_count: int) -> bytes:
+    packed = pack_blocking_pop(keys, timeout_s)
+    return packed if drained is None else packed + pack_pop_many(drained.packed_key, drain_count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from pysoa.common.transport.errors import MessageReceiveError
 from pysoa.common.transport.redis_gateway._commands import (
@@ -20,6 +20,7 @@ from pysoa.common.transport.redis_gateway._interfaces import (
     ErrorReply,
 )
 from pysoa.common.transport.redis_gateway._metrics import Meters
+from pysoa.common.transport.redis_gateway._push import PushInFlight
 
 __all__ = (
     "PATIENCE_S",
@@ -43,6 +44,9 @@ _SHORTEST_SLICE_S: Final = 0.01
 _SHUN_MASTER_S: Final = 1.0
 
 _logger = logging.getLogger(__name__)
+
+Settle: TypeAlias = Callable[[PushInFlight, BaseException | None], None]
+"""Takes note of the outcome of a push, or of the reason why it will never be known. Raises nothing."""
 
 
 class Receiver:
@@ -124,6 +128,8 @@ class RequestWait:
         self._receiver = receiver
         self._packed_key = pack_key(queue_key)
         self._one_key = (self._packed_key,)
+        self.commands_to_start: Final = pack_blocking_pop(self._one_key, _SLICE_S)
+        """Packed commands that start a wait, to be written along with something else."""
         # By the index of the master that has not answered yet.
         self._questions: dict[int, _Question] = {}
         self._shunned_until: dict[int, float] = {}
@@ -132,17 +138,15 @@ class RequestWait:
         )
         """Wait for the next request; see :meth:`_next_message`."""
 
-    def commands_to_start(self) -> bytes:
-        """Return packed commands that start a wait, to be written along with something else."""
-        return pack_blocking_pop(self._one_key, _SLICE_S)
-
-    def adopt(self, connection: CommandConnection) -> None:
-        """Take over a connection to the only master, on which :meth:`commands_to_start` was written.
+    def adopt(self, connection: CommandConnection, push: PushInFlight, settle: Settle) -> None:
+        """Take over a connection to the only master, on which :attr:`commands_to_start` was written.
 
         Args:
-            connection: The connection, with no other reply left to be read.
+            connection: The connection.
+            push: What was written on it before, and has not been answered either.
+            settle: What to do as soon as the outcome of the push is known, or the reason why it never will.
         """
-        self._questions[0] = _Question(connection, popped_element, _SLICE_S)
+        self._questions[0] = _Question(connection, popped_element, _SLICE_S, push, settle)
 
     @property
     def is_pending(self) -> bool:
@@ -170,23 +174,34 @@ class RequestWait:
         deadline = time.monotonic() + timeout_s
         try:
             backend = self._receiver.backend()
+            question = self._questions.get(0)
+            if question is not None and not question.is_overdue and backend.ring_size == 1:
+                del self._questions[0]
+                message = self._answer(backend, 0, question, deadline)
+                if message is not None:
+                    backend.release(question.connection)
+                    return message
+                return self._wait_on_one(backend, question.connection, deadline)
             first = backend.next_index(time.monotonic() + CONNECT_LIMIT_S)
             if backend.ring_size == 1:
-                return self._wait_on_one(backend, deadline)
+                return self._wait_on_one(backend, None, deadline)
             return self._wait_on_ring(backend, first, deadline)
         except MessageReceiveError:
             raise
         except Exception as error:
             self._receiver.fail(error)
 
-    def _wait_on_one(self, backend: Backend, deadline: float) -> bytes | None:
-        question = self._open_question(backend, 0)
-        if question is not None:
-            connection = question.connection
-            message = self._answer(backend, 0, question, deadline)
-        else:
-            connection = self._receiver.connect(0, time.monotonic() + CONNECT_LIMIT_S)
-            message = None
+    def _wait_on_one(
+        self, backend: Backend, connection: CommandConnection | None, deadline: float
+    ) -> bytes | None:
+        message = None
+        if connection is None:
+            question = self._open_question(backend, 0)
+            if question is not None:
+                connection = question.connection
+                message = self._answer(backend, 0, question, deadline)
+            else:
+                connection = self._receiver.connect(0, time.monotonic() + CONNECT_LIMIT_S)
         while message is None and not self.is_interrupted:
             now = time.monotonic()
             if now >= deadline:
@@ -244,7 +259,8 @@ class RequestWait:
         if question is not None and question.is_overdue:
             limit = time.monotonic() + CONNECT_LIMIT_S
             if not backend.is_master(question.connection, index, limit):
-                backend.discard(question.connection)
+                left = BackendError("the server is no master any more", cause_name="ReadOnlyError")
+                question.give_up(backend, left)
                 question = None
         self._questions.pop(index, None)
         return question
@@ -279,15 +295,15 @@ class RequestWait:
             except BackendError as error:
                 now = time.monotonic()
                 if not error.is_silence or now > question.forget_at:
-                    backend.discard(question.connection)
+                    question.give_up(backend, error)
                     raise
                 if self.is_interrupted or now >= deadline:
                     question.is_overdue = True
                     self._questions[index] = question
                     raise
                 read_by = min(now + _SLICE_S, deadline + READ_SLACK_S)
-            except BaseException:
-                backend.discard(question.connection)
+            except BaseException as error:
+                question.give_up(backend, error)
                 raise
 
 
@@ -295,7 +311,12 @@ class _Question:
     """A wait that Redis has been asked for, and has not answered yet."""
 
     def __init__(
-        self, connection: CommandConnection, taken: Callable[[object], bytes | None], timeout_s: float
+        self,
+        connection: CommandConnection,
+        taken: Callable[[object], bytes | None],
+        timeout_s: float,
+        push: PushInFlight | None = None,
+        settle: Settle | None = None,
     ) -> None:
         now = time.monotonic()
         self.connection = connection
@@ -303,10 +324,25 @@ class _Question:
         self.forget_at = now + PATIENCE_S
         self.is_overdue = False
         self._taken = taken
+        self._push = push
+        self._settle = settle
 
     def read(self, deadline: float) -> bytes | None:
         """Return the element that Redis gave, or ``None`` if it had none."""
+        push = self._push
+        if push is not None and self._settle is not None:
+            push.read_outcome(self.connection, deadline, is_followed=True)
+            self._push = None
+            if not push.is_done:
+                self._settle(push, None)
         return self._taken(self.connection.read(deadline))
+
+    def give_up(self, backend: Backend, error: BaseException) -> None:
+        """Wait for an answer no longer."""
+        backend.discard(self.connection)
+        push, self._push = self._push, None
+        if push is not None and self._settle is not None:
+            self._settle(push, error)
 
 
 def _unexpected(reply: object) -> BackendError:

@@ -11,10 +11,15 @@ from pymetrics.recorders.base import MetricsRecorder
 
 from pysoa.common._conformity import accepts_kwargs
 from pysoa.common.transport.base import ClientTransport, ReceivedMessage
-from pysoa.common.transport.errors import MessageReceiveTimeout, TransientPySOATransportError
-from pysoa.common.transport.redis_gateway._commands import pack_key
+from pysoa.common.transport.errors import (
+    MessageReceiveTimeout,
+    MessageSendError,
+    TransientPySOATransportError,
+)
+from pysoa.common.transport.redis_gateway._commands import PackedKey, pack_key
 from pysoa.common.transport.redis_gateway._mailbox import NOTHING, Mailbox
 from pysoa.common.transport.redis_gateway._names import check_service_name
+from pysoa.common.transport.redis_gateway._push import Outgoing
 from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.settings import client_transport_schema
@@ -52,7 +57,7 @@ class RedisClientTransport(ClientTransport):
         self._send_queue_key = self.core.QUEUE_NAME_PREFIX + self._send_queue_name
         self._packed_send_queue_key = pack_key(self._send_queue_key)
         meters = self.core.meters
-        self._send: Callable[[int, dict[str, Any], dict[str, Any], float | None], None]
+        self._send: Callable[[int, dict[str, Any], dict[str, Any], float | None, float | None], None]
         self._send = meters.timed("send", self._send_request)
         self._receive: Callable[[float], ReceivedMessage]
         self._receive = meters.timed("receive", self._receive_response)
@@ -102,7 +107,23 @@ class RedisClientTransport(ClientTransport):
             MessageSendError: Redis did not take it. Whether it was sent is unknown, unless its queue was
                 full.
         """
-        self._send(request_id, meta, body, message_expiry_in_seconds)
+        self._send(request_id, meta, body, message_expiry_in_seconds, None)
+
+    def send_request_and_wait(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        message_expiry_in_seconds: float | None,
+        receive_timeout_in_seconds: float | None,
+    ) -> None:
+        """Send a request, and already ask for responses; see :class:`~pysoa.common.interfaces.SendsAndWaits`.
+
+        With several masters, or while another thread waits, the request is only sent. Arguments and errors
+        are those of :meth:`send_request_message` and :meth:`receive_response_message`.
+        """
+        wait_s = self.core.timeout_or_default(receive_timeout_in_seconds)
+        self._send(request_id, meta, body, message_expiry_in_seconds, wait_s)
 
     def _send_request(
         self,
@@ -110,6 +131,7 @@ class RedisClientTransport(ClientTransport):
         meta: dict[str, Any],
         body: dict[str, Any],
         message_expiry_in_seconds: float | None,
+        wait_s: float | None,
     ) -> None:
         mailbox = self._mailbox
         lists: ReplyLists | None = None
@@ -128,9 +150,14 @@ class RedisClientTransport(ClientTransport):
                 body,
                 message_expiry_in_seconds,
             )
-            self.core.pusher.push(
-                self._send_queue_name, self._send_queue_key, self._packed_send_queue_key, outgoing
-            )
+            queue_name, packed_key = self._send_queue_name, self._packed_send_queue_key
+            if (
+                wait_s is not None
+                and awaited is not None
+                and self._push_and_wait(lists, awaited, queue_name, packed_key, outgoing, wait_s)
+            ):
+                return
+            self.core.pusher.push(queue_name, self._send_queue_key, packed_key, outgoing)
         except BaseException as error:
             if lists is not None and awaited is not None:
                 mailbox.stop(lists, awaited, error)
@@ -139,6 +166,20 @@ class RedisClientTransport(ClientTransport):
             raise
         if awaited is not None:
             mailbox.wake_receiver_for(lists, awaited)
+
+    def _push_and_wait(
+        self,
+        lists: ReplyLists,
+        awaited: Awaited,
+        queue_name: str,
+        packed_key: PackedKey,
+        outgoing: Outgoing,
+        wait_s: float,
+    ) -> bool:
+        try:
+            return self._mailbox.push_and_wait(lists, awaited, queue_name, packed_key, outgoing, wait_s)
+        except Exception as error:
+            self.core.pusher.fail(error)
 
     def abandon_request(self, request_id: int) -> None:
         """Stop counting this request as outstanding, and drop its response if it still comes.
@@ -176,6 +217,8 @@ class RedisClientTransport(ClientTransport):
         except MessageReceiveTimeout:
             self.core.meters.count("receive.error.timeout")
             raise
+        except MessageSendError:
+            raise  # of a request that was sent together with the wait; it has been counted
         except TransientPySOATransportError:
             self.core.meters.count("receive.error.transient")
             raise

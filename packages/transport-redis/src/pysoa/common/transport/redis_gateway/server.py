@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import time
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 from pymetrics.recorders.base import MetricsRecorder
 
@@ -18,15 +20,23 @@ from pysoa.common.transport.base import ReceivedMessage, ServerTransport
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout, MessageSendError
 from pysoa.common.transport.redis_gateway._commands import pack_key
 from pysoa.common.transport.redis_gateway._full_lists import FullLists
+from pysoa.common.transport.redis_gateway._interfaces import BackendError, CommandConnection
 from pysoa.common.transport.redis_gateway._messages import Envelope
 from pysoa.common.transport.redis_gateway._names import check_service_name
-from pysoa.common.transport.redis_gateway._push import FullListError, Outgoing
+from pysoa.common.transport.redis_gateway._push import (
+    COMMAND_LIMIT_S,
+    FullListError,
+    PushInFlight,
+    RefusedPushError,
+)
 from pysoa.common.transport.redis_gateway.core import RedisTransportServerCore
 from pysoa.common.transport.redis_gateway.settings import RedisServerTransportSchema
 from pysoa.common.transport.redis_gateway.utils import make_redis_queue_name
 from pysoa.common.types import JobResponse
 
 __all__ = ("RedisServerTransport",)
+
+NoteLost: TypeAlias = Callable[[Exception], None]
 
 _RETRY_BUDGET_S = 1.0
 """For how long a worker waits for room in a reply list; meanwhile it serves nobody."""
@@ -66,7 +76,7 @@ class RedisServerTransport(ServerTransport):
         self._receive = self._receive_and_measure if meters.enabled else self._receive_request
         self._send: Callable[[int, dict[str, Any], dict[str, Any]], None]
         self._send = meters.timed("send", self._send_response)
-        self._send_and_wait: Callable[[int, dict[str, Any], dict[str, Any]], None]
+        self._send_and_wait: Callable[[int, dict[str, Any], dict[str, Any], NoteLost], None]
         self._send_and_wait = meters.timed("send", self._send_response_and_wait)
         _transports.add(self)
 
@@ -112,6 +122,9 @@ class RedisServerTransport(ServerTransport):
 
     def _receive_request(self) -> ReceivedMessage:
         message = self.core.next_request(self._wait)
+        usual = self.core.usual_message(message)
+        if usual is not None and self._is_usual_reply_address((usual.meta or {}).get("reply_to")):
+            return usual
         envelope: Envelope | None = None
         try:
             envelope = self.core.opened_request(message)
@@ -124,6 +137,9 @@ class RedisServerTransport(ServerTransport):
             if envelope is not None:
                 self._answer_unusable_request(envelope, error)
             raise
+
+    def _is_usual_reply_address(self, reply_to: object) -> bool:
+        return type(reply_to) is str and reply_to.isascii() and reply_to not in ("", self._receive_queue_name)
 
     def _check_reply_address(self, envelope: Envelope) -> None:
         reply_to = envelope.meta.get("reply_to")
@@ -169,13 +185,22 @@ class RedisServerTransport(ServerTransport):
         """
         self._send(request_id, meta, body)
 
-    def send_response_and_wait(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
+    def send_response_and_wait(
+        self, request_id: int, meta: dict[str, Any], body: dict[str, Any], note_lost: NoteLost
+    ) -> None:
         """Send a response, and already ask for the next request; see :class:`RespondsAndWaits`.
 
         With several masters, it is not known where the next request will be, so only the response is sent.
-        Arguments and errors are those of :meth:`send_response_message`.
+        Errors are those of :meth:`send_response_message`.
+
+        Args:
+            request_id: The request ID.
+            meta: The request's meta. It is sent back with a new expiry, and not changed.
+            body: The message body.
+            note_lost: Called during the next :meth:`receive_request_message` if Redis did not take the
+                response.
         """
-        self._send_and_wait(request_id, meta, body)
+        self._send_and_wait(request_id, meta, body, note_lost)
 
     def _send_response(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
         queue_name = self._reply_queue_name(meta)
@@ -189,55 +214,55 @@ class RedisServerTransport(ServerTransport):
             raise
         self._full_lists.discard(queue_name)
 
-    def _send_response_and_wait(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
+    def _send_response_and_wait(
+        self, request_id: int, meta: dict[str, Any], body: dict[str, Any], note_lost: NoteLost
+    ) -> None:
         queue_name = self._reply_queue_name(meta)
         if self._wait.is_pending or queue_name in self._full_lists or self.core.backend().ring_size != 1:
             self._send_response(request_id, meta, body)
             return
         outgoing = self.core.prepare_message(request_id, meta, body, None)
-        try:
-            self._push_and_wait(queue_name, outgoing)
-        except MessageSendError as error:
-            self._remember_if_full(queue_name, error)
-            raise
-
-    def _push_and_wait(self, queue_name: str, outgoing: Outgoing) -> None:
         pusher = self.core.pusher
-        queue_key = self.core.QUEUE_NAME_PREFIX + queue_name
-        packed_key = pack_key(queue_key)
-        deadline = pusher.deadline_for(outgoing)
+        packed_key = pack_key(self.core.QUEUE_NAME_PREFIX + queue_name)
+        connection: CommandConnection | None = None
         try:
-            index, connection = pusher.connect(queue_key, deadline)
-        except Exception as error:
-            pusher.fail(error)
-        try:
-            has_room = pusher.attempt(
-                connection, packed_key, outgoing, deadline, self._wait.commands_to_start()
-            )
-        except MessageSendError:
-            # Redis refused the response, but the wait goes on, and may have taken a request already.
-            self._wait.adopt(connection)
-            raise
+            connection = pusher.connect_to(0, time.monotonic() + COMMAND_LIMIT_S)
+            push = pusher.start(connection, queue_name, packed_key, outgoing, self._wait.commands_to_start)
         except BaseException as error:
-            self.core.backend().discard(connection)
+            if connection is not None:
+                self.core.backend().discard(connection)
             if isinstance(error, Exception):
                 pusher.fail(error)
             raise
-        self._wait.adopt(connection)
-        if has_room is None:  # Redis has forgotten the script
-            pusher.push(queue_name, queue_key, packed_key, outgoing, _RETRY_BUDGET_S)
-        elif not has_room:
-            pusher.push_again(index, queue_name, packed_key, outgoing, _RETRY_BUDGET_S)
+        self._wait.adopt(connection, push, functools.partial(self._settle, note_lost))
+
+    def _settle(self, note_lost: NoteLost, push: PushInFlight, reason: BaseException | None) -> None:
+        """Take note that Redis did not accept a response, after a last attempt if that makes sense."""
+        pusher = self.core.pusher
+        try:
+            if reason is not None:
+                pusher.fail(reason if isinstance(reason, Exception) else RuntimeError(type(reason).__name__))
+            try:
+                pusher.conclude(push, 0)
+            except RefusedPushError:
+                pusher.push_to(0, push.queue_name, push.packed_key, push.outgoing, _RETRY_BUDGET_S)
+            except BackendError as error:
+                pusher.fail(error)
+        except MessageSendError as error:
+            self._remember_if_full(push.queue_name, error)
+            note_lost(error)
 
     def _reply_queue_name(self, meta: dict[str, Any]) -> str:
+        # Clients from 2.0 on name a second list. Whole answers may go there, since they are pushed in one
+        # step.
+        shared_reply_to = meta.get("shared_reply_to")
+        if type(shared_reply_to) is str and shared_reply_to.isascii() and "!" in shared_reply_to:
+            return shared_reply_to
         reply_to = meta.get("reply_to")
         if not _is_list_name(reply_to):
             self.core.meters.count("send.error.missing_reply_queue")
             raise InvalidMessageError("Missing reply queue name")
-        # Clients from 2.0 on name a second list. Whole answers may go there, since they are pushed in one
-        # step.
-        shared_reply_to = meta.get("shared_reply_to")
-        return shared_reply_to if _is_list_name(shared_reply_to) and "!" in shared_reply_to else reply_to
+        return reply_to
 
     def _remember_if_full(self, queue_name: str, error: MessageSendError) -> None:
         if isinstance(error, FullListError):

@@ -122,19 +122,30 @@ class RedisConnection:
         try:
             reply = self._gets()
             if reply is INCOMPLETE:
-                self._feed(self._buffer, 0, self._receive(deadline))
-                reply = self._gets()
-                if reply is INCOMPLETE:
-                    reply = self._rest_of_reply(deadline)
-        except TimeoutError as error:
-            silence = self._translated(error)
-            silence.is_silence = True
-            raise silence from None
+                reply = self._received_reply(deadline, 0)
         except Exception as error:
-            raise self._translated(error) from None
+            raise self._failure(error) from None
         if reply.__class__ is UnavailableReply:
             raise self._unavailable(reply)
         return reply
+
+    def read_into(self, replies: list[object], count: int, deadline: float, uninteresting: int = 0) -> None:
+        """Append replies to a list until it has so many; see :class:`CommandConnection`."""
+        try:
+            while len(replies) < count:
+                reply = self._gets()
+                if reply is INCOMPLETE:
+                    reply = self._received_reply(deadline, uninteresting)
+                if reply.__class__ is UnavailableReply:
+                    raise self._unavailable(reply)
+                replies.append(reply)
+        except Exception as error:
+            raise self._failure(error) from None
+
+    def _received_reply(self, deadline: float, uninteresting: int) -> object:
+        self._feed(self._buffer, 0, self._receive(deadline, uninteresting))
+        reply = self._gets()
+        return self._rest_of_reply(deadline) if reply is INCOMPLETE else reply
 
     def _rest_of_reply(self, deadline: float) -> object:
         stop_at: float | None = None
@@ -148,6 +159,13 @@ class RedisConnection:
             reply = self._gets()
             if reply is not INCOMPLETE:
                 return reply
+
+    def _failure(self, error: Exception) -> BackendError:
+        if isinstance(error, BackendError):
+            return error
+        failure = self._translated(error)
+        failure.is_silence = isinstance(error, TimeoutError)
+        return failure
 
     def _translated(self, error: Exception) -> BackendError:
         return translate(error, self._endpoint.name, self._endpoint.secrets)

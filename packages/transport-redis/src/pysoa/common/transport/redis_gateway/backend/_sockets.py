@@ -2,7 +2,7 @@
 
 Python waits for a socket with a time limit by two calls, ``poll`` and ``recv``. A plain socket is spared the
 first: it is left blocking, and the kernel wakes it a few times per second (``SO_RCVTIMEO``) to look at the
-clock.
+clock. For the same reason it can be told not to be woken for too few bytes (``SO_RCVLOWAT``).
 """
 
 from __future__ import annotations
@@ -44,8 +44,13 @@ class CommandSocket(Protocol):
         """
         ...
 
-    def receive(self, deadline: float) -> int:
+    def receive(self, deadline: float, uninteresting: int = 0) -> int:
         """Wait for bytes, put them into :attr:`buffer` and return how many there are.
+
+        Args:
+            deadline: When to give up, in ``time.monotonic()`` seconds.
+            uninteresting: If no more bytes than these come, there is no hurry to return. To be woken for
+                them only to wait again would cost as much as the rest of a call.
 
         Raises:
             TimeoutError: Nothing came by the deadline. What did come is returned, however late it is seen.
@@ -83,6 +88,8 @@ class _TickingSocket:
         self.buffer = bytearray(buffer_size)
         self._send = connected.send
         self._receive_into = connected.recv_into
+        self._set_option = connected.setsockopt
+        self._low_water = 1
         poller = select.poll()
         poller.register(connected, select.POLLIN)
         self._poll = poller.poll
@@ -106,10 +113,16 @@ class _TickingSocket:
             except OSError as error:
                 raise BrokenOffError from error
 
-    def receive(self, deadline: float) -> int:
+    def receive(self, deadline: float, uninteresting: int = 0) -> int:
+        if self._low_water != uninteresting + 1:
+            self._set_low_water(uninteresting + 1)
         while True:
             left_s = deadline - time.monotonic()
-            if left_s < _TICK_S and not self._poll(max(left_s * 1000, 0)):
+            if (
+                left_s < _TICK_S
+                and not self._poll(max(left_s * 1000, 0))
+                and not self._is_uninteresting_here()
+            ):
                 raise TimeoutError
             try:
                 size = self._receive_into(self.buffer)
@@ -118,6 +131,16 @@ class _TickingSocket:
             if not size:
                 raise _closed()
             return size
+
+    def _is_uninteresting_here(self) -> bool:
+        if self._low_water > 1:
+            self._set_low_water(1)
+            return bool(self._poll(0))
+        return False
+
+    def _set_low_water(self, size: int) -> None:
+        self._set_option(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+        self._low_water = size
 
     def is_quiet(self) -> bool:
         return not self._poll(0)
@@ -142,7 +165,7 @@ class _TimedSocket:
                 # One call may send many TLS records, so that it is not known whether nothing has left.
                 raise BrokenOffError from error
 
-    def receive(self, deadline: float) -> int:
+    def receive(self, deadline: float, uninteresting: int = 0) -> int:  # noqa: ARG002  # TLS has its own buffer
         self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
         size = self._socket.recv_into(self.buffer)
         if not size:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import redis
 from pymetrics.instruments import Counter
 
-from pysoa.common.transport.redis_gateway._commands import PUSH_SCRIPT
+from pysoa.common.transport.redis_gateway._commands import FULL, PUSH_SCRIPT
 from pysoa.common.transport.redis_gateway._interfaces import CommandConnection
 from pysoa.common.transport.redis_gateway._ring import is_hashed, ring_index
 from pysoa.common.transport.redis_gateway.backend._pool import ConnectionPool
@@ -67,7 +67,7 @@ class SendMessageToQueueCommand(LuaRedisCommand):
         Raises:
             redis.ResponseError: With the text ``queue full``: the list is full, and nothing was appended.
         """
-        if not self._call([queue_key], [capacity, expiry, message], connection):
+        if self._call([queue_key], [capacity, expiry, message], connection) == FULL:
             raise redis.ResponseError("queue full")
 
 
