@@ -60,15 +60,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         type=int,
         default=0,
-        help="The number of processes to fork (if 0, 1, or none, no process is forked; the server is run "
-        "directly).",
+        help="The number of worker processes to fork. With 0 or 1, nothing is forked: this process serves.",
     )
     parser.add_argument(
         "--no-respawn",
         action="store_true",
-        help="When -f/--fork is used, PySOA will respawn crashed workers by default (unless a worker crashes "
-        "3 times in 15 seconds or 8 times in 60 seconds, in which case PySOA will give up respawning that "
-        "worker). Use --no-respawn to disable this behavior and never respawn failed workers.",
+        help="Do not replace workers that end unasked. Otherwise they are replaced, unless that has already "
+        "happened three times in 15 seconds or eight times in 60 seconds.",
     )
     parser.add_argument(
         "--use-file-watcher",
@@ -76,12 +74,8 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="?",
         default=False,
         const=None,
-        help="If specified, PySOA will watch service files for changes and restart the service "
-        "automatically. If no arguments are provided with this option, it will watch all modules. Or, you "
-        "can "
-        "provide a comma-separated list of modules to watch for changes. This feature is only recommended "
-        "for "
-        "use in development environments; it could cause instability in production environments.",
+        help="For development: restart the service whenever a source file changes, of the modules with these "
+        "names, with commas between them, or of all modules if none are named.",
     )
     return parser
 

@@ -63,95 +63,65 @@ class ServerSettings(SOASettings):
         "transport": fields.ClassConfigurationSchema(base_class=ServerTransport),
         "middleware": fields.List(
             fields.ClassConfigurationSchema(base_class=ServerMiddleware),
-            description="The list of all `ServerMiddleware` objects that should be applied to requests "
-            "processed by "
-            "this server; the first is the outermost",
+            description="The `ServerMiddleware` around jobs and actions; the first is the outermost.",
         ),
         "client_routing": fields.SchemalessDictionary(
             key_type=fields.UnicodeString(),
             value_type=fields.SchemalessDictionary(),
-            description="Client settings for sending requests to other services; keys should be service "
-            "names, and "
-            "values should be the corresponding configuration dicts, which will be validated using the "
-            "ClientSettings schema when a client is first needed.",
+            description="The settings of the client that actions find in `request.client`: by the names of "
+            "services, what `ClientSettings` accepts. They are checked when a client is first needed.",
         ),
         "logging": LOGGING_SCHEMA,
         "harakiri": fields.Dictionary(
             {
                 "timeout": fields.Integer(
                     gte=0,
-                    description="Seconds that one request may take before harakiri is triggered; 0 to "
-                    "disable, "
-                    "defaults to 300",
+                    description="Seconds that one request may take. Then its action is interrupted, and the "
+                    "worker ends. 0 for no limit.",
                 ),
                 "shutdown_grace": fields.Integer(
                     gt=0,
-                    description="Seconds to forcefully shutdown after harakiri is triggered if shutdown does "
-                    "not occur",
+                    description="Seconds that the interrupted worker has to end in order. Then its process "
+                    "is ended at once.",
                 ),
             },
-            description="Instructions for automatically terminating a server process when request processing "
-            "takes "
-            "longer than expected.",
+            description="How long a request may take, and what then becomes of the worker.",
         ),
         "request_log_success_level": PythonLogLevel(
-            description="The logging level at which full request and response contents will be logged for "
-            "successful "
-            "requests"
+            description="The level at which `pysoa.server.job` logs requests and responses of jobs without "
+            "errors."
         ),
         "request_log_error_level": PythonLogLevel(
-            description="The logging level at which full request and response contents will be logged for "
-            "requests "
-            "whose responses contain errors (setting this to a more severe level than "
-            "`request_log_success_level` "
-            "will allow you to easily filter for unsuccessful requests)"
+            description="The level at which `pysoa.server.job` logs requests and responses of jobs with "
+            "errors. If it is more severe than `request_log_success_level`, filters can tell them apart."
         ),
         "heartbeat_file": fields.Nullable(
             fields.UnicodeString(
-                description="If specified, the server will create a heartbeat file at the specified path on "
-                "startup, "
-                "update the timestamp in that file after the processing of every request or every time idle "
-                "operations are processed, and delete the file when the server shuts down. The file name can "
-                "optionally contain the specifier {{pid}}, which will be replaced with the server process "
-                "PID. "
-                "Finally, the file name can optionally contain the specifier {{fid}}, which will be replaced "
-                "with the "
-                "unique-and-deterministic forked process ID whenever the server is started with the --fork "
-                "option "
-                "(the minimum value is always 1 and the maximum value is always equal to the value of the "
-                "--fork "
-                "option)."
+                description="A file that each worker creates when it starts, touches after each request and "
+                "in each idle round, and removes when it ends. `{{pid}}` in the name becomes the process id, "
+                "and `{{fid}}` the number of the worker, from 1 to what `--fork` says."
             )
         ),
         "extra_fields_to_redact": _names(
             fields.UnicodeString(),
-            description="Use this field to supplement the set of fields that are automatically "
-            "redacted/censored in "
-            "request and response fields with additional fields that your service needs redacted. Any "
-            "collection of "
-            "strings will do.",
+            description="Names of fields whose values are hidden in logged requests and responses, beside "
+            "those that PySOA hides anyway. Any collection of strings will do.",
         ),
         "send_tracebacks": fields.Boolean(
-            description="Whether error responses for unhandled exceptions carry the traceback and the "
-            "variables that "
-            "describe what failed. They help the callers' developers, and show them this service's code "
-            "paths. "
-            "Defaults to `True`.",
+            description="Whether error responses for unexpected exceptions carry the traceback and the "
+            "variables that describe what failed. They help the callers' developers, and show them this "
+            "service's code paths.",
         ),
         "maximum_transport_outage_in_seconds": fields.Nullable(
             fields.Integer(
                 gt=0,
                 description="For how long the server keeps trying to receive requests while its transport "
-                "fails, "
-                "before it gives up and exits with code 1. Defaults to `None`: for ever.",
+                "fails, before it gives up and exits with code 1. `None`: for ever.",
             )
         ),
         "heartbeat_during_jobs": fields.Boolean(
-            description="Whether the heartbeat file is also updated while a job runs that is within its time "
-            "(see "
-            "`harakiri`). By default it is updated only between jobs, so that its age tells when a worker "
-            "has not "
-            "finished one for long.",
+            description="Whether the heartbeat file is also touched while a job runs that is within its time "
+            "(see `harakiri`). If not, its age tells when a worker has not finished a job for long.",
         ),
         **extra_schema,
     }

@@ -264,9 +264,8 @@ class ServiceProcess(RunningService):
             server_class: The server class. If it uses Django, ``DJANGO_SETTINGS_MODULE`` must be set.
             redis: A private server, of which the service then gets an empty database of its own; or a
                 database, which several services may share.
-            settings: The settings of the server, which must be possible to pickle. Their ``heartbeat_file``
-            is
-                replaced, and of their ``transport`` what says where Redis is.
+            settings: The settings of the server, which must be possible to pickle. Their
+                ``heartbeat_file`` is replaced, and of their ``transport`` what says where Redis is.
             worker_count: How many processes serve. More than one are forked, as by ``--fork-processes``.
             environment: Environment variables to set for the process.
             client_class: The class of ``client``.

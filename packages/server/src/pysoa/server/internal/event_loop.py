@@ -28,11 +28,8 @@ _CANCELLATION_GRACE_IN_SECONDS = 1.0
 
 coroutine_middleware_config: List = list_of(
     class_configuration(CoroutineMiddleware),
-    description="The list of all `CoroutineMiddleware` classes that should be constructed and applied to "
-    "`request.run_coroutine` calls processed by this server. By default, "
-    "`pysoa.server.coroutine:DefaultCoroutineMiddleware` will be configured first. You can change and/or add "
-    "to this, "
-    "but we recommend that you always configure `DefaultCoroutineMiddleware` as the first middleware.",
+    description="The `CoroutineMiddleware` around coroutines that actions give to `request.run_coroutine`; "
+    "the first is the outermost. Keep `DefaultCoroutineMiddleware` the first if there are others.",
 )
 
 
@@ -140,8 +137,7 @@ class AsyncEventLoopThread(threading.Thread):
         if self.is_alive():
             _logger.error(
                 "Async event loop thread did not end within %s seconds, because a coroutine blocks it "
-                "without "
-                "awaiting; leaving it behind.",
+                "without awaiting; leaving it behind.",
                 grace,
             )
 
