@@ -198,6 +198,11 @@ class Exchange:
         with self._mutex:
             return self._ledger.awaited_of(owners)
 
+    def awaits_unexpired_of(self, owners: tuple[object, ...], now: float) -> bool:
+        """Tell whether a request of these owners is awaited that has not expired at this time."""
+        with self._mutex:
+            return self._ledger.awaits_any_of(owners, now)
+
     def is_receive_wanted(self) -> bool:
         """Tell whether the transport may have something for the leader; without a leader, for anybody.
 

@@ -163,16 +163,19 @@ class ServiceHandler:
         try:
             while True:
                 limit = timeout or self._receive_timeout_in_seconds
-                awaited = exchange.awaited_of(owners)
                 now = time.monotonic()
-                all_expired = bool(awaited) and all(expires_at < now for expires_at in awaited.values())
+                # If all requests have expired, nothing is to be expected, but what came late is welcome, if
+                # it is there already.
+                all_expired = not exchange.awaits_unexpired_of(owners, now) and bool(
+                    exchange.awaited_of(owners)
+                )
                 if all_expired:
-                    # Nothing is to be expected, but what came late is welcome, if it is there already.
                     limit = SHORTEST_WAIT_IN_SECONDS
                 want = NextOf(owners)
                 try:
                     exchange.wait(want, limit if all_expired else timeout, now + limit)
                 except MessageReceiveTimeout as error:
+                    awaited = exchange.awaited_of(owners)
                     if not all_expired:
                         add_details(error, self.service_name, (), awaited, limit)
                         raise

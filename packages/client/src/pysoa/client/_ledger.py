@@ -169,6 +169,26 @@ class Ledger:
             request_id in self._pending and request_id not in self._unsent for request_id in request_ids
         )
 
+    def awaits_for(self, request_id: int, owners: tuple[object, ...]) -> bool:
+        """Tell whether the transport may still have this response, and it is for one of these owners."""
+        entry = self._pending.get(request_id)
+        return entry is not None and entry.owner in owners and request_id not in self._unsent
+
+    def awaits_any_of(self, owners: tuple[object, ...], now: float = 0.0) -> bool:
+        """Tell whether the transport may still have a response for one of these owners.
+
+        Args:
+            owners: The owners. They are compared by identity.
+            now: Only requests that expire later than this count.
+        """
+        unsent = self._unsent
+        # The newest is the most likely one, and so the search is short however many there are.
+        for request_id in reversed(self._pending):
+            entry = self._pending[request_id]
+            if entry.expires_at >= now and entry.owner in owners and request_id not in unsent:
+                return True
+        return False
+
     def awaited_of(self, owners: tuple[object, ...]) -> dict[int, float]:
         """Return the ids that the transport may still have for these owners, with the times of expiry."""
         return {

@@ -150,8 +150,9 @@ class NextOf:
 
     def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
         """See :class:`Want`."""
-        if request_id not in ledger.awaited_of(self.owners) or not ledger.settle(request_id):
+        if not ledger.awaits_for(request_id, self.owners):
             return False
+        ledger.settle(request_id)
         self.outcome = (request_id, outcome)
         return True
 
@@ -161,7 +162,7 @@ class NextOf:
 
     def is_awaited(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""
-        return bool(ledger.awaited_of(self.owners))
+        return ledger.awaits_any_of(self.owners)
 
     def count_awaited(self, ledger: Ledger) -> int:
         """See :class:`Want`."""

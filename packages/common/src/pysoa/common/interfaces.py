@@ -6,8 +6,9 @@ users extend; these protocols are how our own layers refer to each other, so tha
 replaced alone.
 
 The optional abilities of a transport (:class:`AbandonsRequests`, :class:`Interruptible`,
-:class:`RespondsAndWaits`, :class:`SendsAndWaits`) are looked for once, when the transport is built, never on the road of a request. A
-transport of a service team that has none of them works; it only gets slower to stop or to answer.
+:class:`RespondsAndWaits`, :class:`SendsAndWaits`) are looked for once, when the transport is built, never on
+the road of a request. A transport of a service team that has none of them works; it only gets slower to stop
+or to answer.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ __all__ = ("HarakiriTimer", "count_harakiri", "exit_after", "exit_now", "handle_
 _LONGEST_WAIT_IN_SECONDS = 60
 """How long a transport may wait for a request, when it does not tell by ``receive_timeout_in_seconds``."""
 
+_ALARM_TOLERANCE_IN_SECONDS = 0.01
 _ATEXIT_LIMIT_IN_SECONDS = 5.0
 _EXIT_LIMIT_IN_SECONDS = 10.0
 
@@ -79,10 +80,41 @@ class HarakiriTimer:
 
 
 def set_timer(state: ProcessState, seconds: float) -> None:
-    """Replace the running timer by one of this length; 0 only stops it."""
-    if state.alarm_is_ours:
-        state.deadline = time.monotonic() + seconds if seconds else None
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+    """Replace the running timer by one of this length; 0 only stops it.
+
+    A system call for each of two phases per request costs more than it should. So an alarm that has been set
+    is left as it is if it would go off somewhat early: should the phase really last that long, then it is set
+    again for the rest.
+    """
+    if not state.alarm_is_ours:
+        return
+    if not seconds:
+        state.deadline = state.alarm_at = None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return
+    now = time.monotonic()
+    state.deadline = now + seconds
+    if state.alarm_at is None or not now + seconds / 2 <= state.alarm_at <= now + seconds:
+        _set_alarm(state, state.deadline, seconds)
+
+
+def _set_alarm(state: ProcessState, alarm_at: float, seconds: float) -> None:
+    # In this order: the alarm may go off at once.
+    state.alarm_at = alarm_at
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _is_early(state: ProcessState) -> bool:
+    """Tell whether an alarm went off as it was set but is too early by now, and set it for the rest."""
+    alarm_at, state.alarm_at = state.alarm_at, None
+    deadline = state.deadline
+    now = time.monotonic()
+    if alarm_at is None or deadline is None or now < alarm_at - _ALARM_TOLERANCE_IN_SECONDS:
+        return False  # somebody else's alarm
+    if now >= deadline - _ALARM_TOLERANCE_IN_SECONDS:
+        return False
+    _set_alarm(state, deadline, deadline - now)
+    return True
 
 
 def receive_timeout_of(server: RunningServer) -> float | None:
@@ -99,6 +131,8 @@ def handle_alarm(server: RunningServer) -> None:
         HarakiriInterrupt: The time is up for the first time, and the response is not already under way.
     """
     state = state_of(server)
+    if _is_early(state):
+        return
     if state.harakiri_triggered or (server.shutting_down and not state.request_in_progress):
         exit_now(server)
         return

@@ -81,6 +81,8 @@ class ProcessState:
     last_signal: int = 0
     deadline: float | None = None
     """When the running timer goes off, on the monotonic clock."""
+    alarm_at: float | None = None
+    """When the alarm that is set goes off: at the deadline or somewhat earlier. In the time of the deadline."""
 
     @property
     def exit_code(self) -> int:
