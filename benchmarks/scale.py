@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--idle-workers", type=int, default=200, help="on one Redis (default 200)")
     group.add_argument("--idle-seconds", type=float, default=10.0, help="of looking at them (default 10)")
     group.add_argument(
-        "--scale-rounds", type=int, default=5, help="how often variants take turns (default 5)"
+        "--scale-rounds", type=int, default=9, help="how often variants take turns (default 9)"
     )
-    group.add_argument("--scale-seconds", type=float, default=0.7, help="of a turn, about (default 0.7)")
+    group.add_argument("--scale-seconds", type=float, default=0.4, help="of a turn, about (default 0.4)")
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:

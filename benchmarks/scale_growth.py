@@ -84,7 +84,7 @@ def measure_queue(waiting: int, turns: Turns) -> dict[str, Any]:
     contestant = scaled("queue", "queue")
     with contestants.running([contestant]):
         _queue_once(contestant, waiting // 10)
-        found = [_queue_once(contestant, waiting) for _ in range(max(1, turns.rounds // 2))]
+        found = [_queue_once(contestant, waiting) for _ in range(max(1, turns.rounds // 3))]
     few, many = ([_sum_of_steps(steps, which) for steps in found] for which in (slice(3), slice(-3, None)))
     return {
         "title": "jobs waiting",
