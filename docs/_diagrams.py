@@ -50,7 +50,7 @@ class Sequence(SphinxDirective):
             raise self.error(str(error)) from error
         text = "\n".join(lines)
         return [
-            nodes.raw("", f'<div class="diagram">{picture}</div>', format="html"),
+            nodes.raw("", f'<div class="diagram" tabindex="0">{picture}</div>', format="html"),
             addnodes.only("", nodes.literal_block(text, text), expr="not html"),
         ]
 

@@ -10,6 +10,7 @@ _DOCS = pathlib.Path(__file__).parent
 sys.path.insert(0, str(_DOCS))
 
 from _reference import write_reference_pages  # noqa: E402 (found by the line above)
+from sphinx.application import Sphinx  # noqa: E402 (found after it)
 
 project = "PySOA"
 author = "The PySOA developers"
@@ -40,7 +41,6 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "both"
 autodoc_typehints_description_target = "documented_params"
 autodoc_preserve_defaults = True
-autodoc_class_signature = "separated"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
@@ -56,3 +56,13 @@ nitpick_ignore_regex = [
 suppress_warnings = ["ref.python"]
 
 write_reference_pages(_DOCS.parent / "packages", _DOCS / "reference")
+
+
+def setup(app: Sphinx) -> None:
+    """Have signatures say ``...`` where attrs makes a new default for each object."""
+
+    def without_markers(*event: object) -> tuple[str | None, str | None]:
+        signature, returned = (part if isinstance(part, str) else None for part in event[-2:])
+        return signature and signature.replace("= NOTHING", "= ..."), returned
+
+    app.connect("autodoc-process-signature", without_markers)
