@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -148,6 +150,11 @@ def running(contestants: list[Processes]) -> Iterator[None]:
             stack.callback(contestant.stop)
             contestant.start()
         yield
+
+
+def stop_all_when_told() -> None:
+    """Have SIGTERM end this program as an error does, so that no process is left behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def environment(redis_port: int) -> dict[str, str]:

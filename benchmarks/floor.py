@@ -43,13 +43,19 @@ class RawRedis:
         received = self._socket.recv_into(self._buffer)
         end = self._buffer.find(b"\r\n", prefix, received)
         while end < 0:
-            received += self._socket.recv_into(self._view[received:])
+            received += self._more(received)
             end = self._buffer.find(b"\r\n", prefix, received)
         start = end + 2
         total = start + int(self._view[prefix:end]) + 2
         while received < total:
-            received += self._socket.recv_into(self._view[received:])
+            received += self._more(received)
         return self._view[start : total - 2]
+
+    def _more(self, received: int) -> int:
+        size = self._socket.recv_into(self._view[received:])
+        if not size:
+            raise SystemExit("Redis has closed the connection")
+        return size
 
 
 def encode_time(value: object) -> msgpack.ExtType:

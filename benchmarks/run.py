@@ -46,6 +46,7 @@ ROWS = (
 def main() -> None:
     """Measure, print the table and write the JSON."""
     arguments = _arguments()
+    contestants.stop_all_when_told()
     chosen = contestants.all_contestants(not arguments.without_original)
     result: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -21,6 +21,7 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument("--json", metavar="FILE", help="write everything measured to this file")
     arguments = parser.parse_args()
+    contestants.stop_all_when_told()
     result = measure(arguments)
     print_table(result)
     if arguments.json:
