@@ -119,9 +119,9 @@ def test_context_keys_that_are_no_strings_break_nothing() -> None:
     assert attributes["request_id"] == 9
 
 
-def test_later_changes_of_a_pushed_mapping_do_not_reach_the_log() -> None:
+def test_later_changes_of_a_mapping_do_not_reach_the_log() -> None:
     context = {"correlation_id": "first"}
-    push_request_context(context)
+    PySOALogContextFilter.set_logging_request_context(**context)
     context["correlation_id"] = "second"
 
     attributes = _attributes_of_record()

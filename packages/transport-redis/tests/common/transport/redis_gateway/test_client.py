@@ -687,7 +687,7 @@ class TestMetrics:
 
 
 class TestPermissions:
-    COMMANDS = "blpop lpop rpush llen ltrim ttl expire del eval evalsha multi exec ping"
+    COMMANDS = "blpop lpop rpush lrem llen ltrim ttl expire del eval evalsha multi exec ping"
 
     def test_user_with_the_documented_permissions_can_call(self, metrics: Any) -> None:
         rules = " ".join("+" + command for command in self.COMMANDS.split())
@@ -708,15 +708,19 @@ class TestPermissions:
                 maximum_message_size_in_bytes=600_000,
                 **settings,
             )
+            lost: list[Exception] = []
             for number, size in enumerate((1, 10_000, 300_000)):
                 client.send_request_message(number, META, {"a": "x" * min(size, 50_000)})
                 client.send_request_message(number + 10, META, {})
                 for _ in range(2):
                     request = worker.receive_request_message()
                     worker.send_response_and_wait(
-                        request.request_id or 0, request.meta or {}, {"a": "x" * size}
+                        request.request_id or 0, request.meta or {}, {"a": "x" * size}, lost.append
                     )
 
                 sizes = [len((client.receive_response_message().body or {})["a"]) for _ in range(2)]
 
                 assert sizes == [size, size]
+            with pytest.raises(MessageReceiveTimeout):
+                worker.receive_request_message()
+            assert lost == []

@@ -60,7 +60,7 @@ def test_push_can_be_a_transaction(parts: list[tuple[bytes, bytes]]) -> None:
     commands = unpacked(pack_transactional_push(KEY, 10, 60, parts))
 
     assert [command[0] for command in commands] == [b"MULTI", b"RPUSH", b"EVAL", b"EXEC"]
-    assert len(commands) == _commands.REPLIES_TO_TRANSACTIONAL_PUSH
+    assert len(commands) == _commands.TRANSACTIONAL_PUSH.reply_count
     assert commands[1][1:] == [KEY_BYTES, *(header + payload for header, payload in parts)]
 
 
@@ -119,7 +119,7 @@ class TestPushScripts:
 
         result = run_push(clean_redis, transactional, 3, 600, [b"e", b"f", b"g"])
 
-        assert result == 0
+        assert result == _commands.FULL
         assert clean_redis.execute("LRANGE", "list", 0, -1) == [b"a", b"b", b"c", b"d"]
         assert clean_redis.execute("TTL", "list") in (59, 60)
 

@@ -278,7 +278,23 @@ class TestTimeToLive:
         assert clean_redis.execute("LLEN", LIST) == 1
         assert self.ttl(clean_redis) == 60
 
-    def test_refused_message_does_not_touch_the_list(
+    @pytest.mark.parametrize("expiry", [None, 0, 0.0])
+    def test_without_expiry_the_setting_counts_and_the_list_gets_no_slack(
+        self,
+        new_core: Callable[..., RedisTransportClientCore],
+        clean_redis: RedisServer,
+        expiry: float | None,
+    ) -> None:
+        core = new_core(message_expiry_in_seconds=42)
+        before = time.time()
+
+        core.send_message("list", 1, {}, {}, expiry)
+
+        assert self.ttl(clean_redis) == 42
+        expires_at = (core.receive_message("list").meta or {})["__expiry__"]
+        assert before + 42 <= expires_at <= time.time() + 42
+
+    def test_what_is_no_list_is_left_alone_and_named(
         self, new_core: Callable[..., RedisTransportClientCore], clean_redis: RedisServer
     ) -> None:
         clean_redis.execute("SET", LIST, "not a list")
@@ -288,7 +304,7 @@ class TestTimeToLive:
 
         assert caught.value.args[0] == "Redis error sending message for service example"
         assert "WRONGTYPE" in str(caught.value.args[1]) or "wrong kind" in str(caught.value.args[1])
-        assert self.ttl(clean_redis) == -1
+        assert clean_redis.execute("GET", LIST) == b"not a list"
 
 
 class TestFullList:
@@ -672,8 +688,8 @@ class TestMetrics:
         assert metrics.names(CLIENT) == [
             "send.serialize",
             "send.message_size",
-            "send.get_redis_connection",
             "backend.initialize",
+            "send.get_redis_connection",
             "send.send_message_to_redis_queue",
         ]
         assert all(instrument.value is not None for instrument in metrics.instruments)

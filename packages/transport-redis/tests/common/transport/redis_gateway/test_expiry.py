@@ -12,25 +12,20 @@ from pysoa.common.transport.redis_gateway._expiry import Expiry, expiry_of, mess
 NOW = 1_700_000_000.25
 
 
-@pytest.mark.parametrize("given_expiry", [None, 0, 0.0])
-def test_without_expiry_the_setting_counts_and_the_list_gets_no_slack(given_expiry: float | None) -> None:
-    assert expiry_of(given_expiry, 60, NOW) == Expiry(NOW + 60, 60)
-
-
 @pytest.mark.parametrize(("given_expiry", "list_ttl_s"), [(5, 15), (0.5, 11), (1.5, 12), (10**9, 10**9 + 10)])
 def test_with_expiry_the_list_lives_ten_seconds_longer(given_expiry: float, list_ttl_s: int) -> None:
-    assert expiry_of(given_expiry, 60, NOW) == Expiry(NOW + given_expiry, list_ttl_s)
+    assert expiry_of(given_expiry, NOW) == Expiry(NOW + given_expiry, list_ttl_s)
 
 
-@pytest.mark.parametrize("given_expiry", [-1, -0.001, math.nan, math.inf, -math.inf, 1e18])
+@pytest.mark.parametrize("given_expiry", [0, -1, -0.001, math.nan, math.inf, -math.inf, 1e18])
 def test_an_expiry_that_is_no_time_to_live_is_refused(given_expiry: float) -> None:
     with pytest.raises(ValueError, match="message_expiry_in_seconds must be above 0"):
-        expiry_of(given_expiry, 60, NOW)
+        expiry_of(given_expiry, NOW)
 
 
 @given(st.floats(min_value=1e-6, max_value=1e9), st.floats(min_value=0, max_value=1e10))
 def test_a_list_always_outlives_its_message(given_expiry: float, now: float) -> None:
-    expiry = expiry_of(given_expiry, 60, now)
+    expiry = expiry_of(given_expiry, now)
 
     assert isinstance(expiry.list_ttl_s, int)
     assert now + expiry.list_ttl_s > expiry.expires_at

@@ -12,8 +12,8 @@ from pysoa.common.transport.redis_gateway._messages import (
     Envelope,
     build_envelope,
     checked_request_id,
-    frame_message,
     open_envelope,
+    split_into_frames,
 )
 from pysoa.common.transport.redis_gateway.constants import ProtocolVersion
 
@@ -77,19 +77,19 @@ def test_nothing_else_is_a_request_id(request_id: object) -> None:
         checked_request_id(Envelope(request_id, {}, None), "example")
 
 
-@pytest.mark.parametrize(
-    ("size", "chunk_size", "count"), [(10, -1, 1), (10, 0, 1), (10, 10, 1), (11, 10, 2), (21, 10, 3)]
-)
-def test_only_what_is_larger_than_a_part_is_split(size: int, chunk_size: int, count: int) -> None:
-    parts = frame_message(b"x" * size, V3, "a/b", chunk_size)
+@pytest.mark.parametrize(("size", "count"), [(11, 2), (20, 2), (21, 3)])
+def test_every_part_says_which_of_how_many_it_is(size: int, count: int) -> None:
+    parts = split_into_frames(b"x" * size, V3, "a/b", 10)
 
-    assert len(parts) == count
     assert b"".join(bytes(payload) for _, payload in parts) == b"x" * size
-    assert (b"chunk-count" in parts[0][0]) == (count > 1)
+    assert [header for header, _ in parts] == [
+        b"pysoa-redis/3//content-type:a/b;chunk-count:%d;chunk-id:%d;" % (count, number)
+        for number in range(1, count + 1)
+    ]
 
 
 def test_what_the_receiver_cannot_join_is_not_split() -> None:
     with pytest.raises(MessageTooLarge) as caught:
-        frame_message(b"x" * 11, V2, "a/b", 10)
+        split_into_frames(b"x" * 11, V2, "a/b", 10)
 
     assert caught.value.message_size_in_bytes == 11

@@ -19,10 +19,16 @@ def new_lists(ring_size: int = 1) -> ReplyLists:
     return ReplyLists(STEM, "pysoa:", ring_size)
 
 
+def answer_on_shared_list(lists: ReplyLists, request_id: int, was_chunked: bool = False) -> None:
+    """Let a request be answered by the shared list."""
+    lists.begin(request_id, 60.0)
+    assert lists.claim_shared(request_id, was_chunked) is not None
+
+
 def make_new_fleet(lists: ReplyLists) -> None:
     """Let so many answers come by the shared list that no older server seems to be left."""
-    for _ in range(300):
-        lists.note_shared_answer(False)
+    for number in range(300):
+        answer_on_shared_list(lists, number)
 
 
 @given(st.integers(min_value=1, max_value=16))
@@ -186,7 +192,7 @@ class TestPlans:
 
     def test_after_an_answer_in_parts_the_next_is_expected_to_come_in_parts(self) -> None:
         lists = new_lists()
-        lists.note_shared_answer(True)
+        answer_on_shared_list(lists, 0, was_chunked=True)
         lists.begin(1, 60.0)
 
         assert lists.plan_wait(5.0, 0).drained is lists.shared
@@ -249,9 +255,16 @@ class ReplyListsMachine(RuleBasedStateMachine):
         awaited = data.draw(st.sampled_from(self.outstanding))
         self.lists.start_chunks(awaited, ChunkedMessage(FIRST_PART, "example"))
 
-    @rule(was_chunked=st.booleans())
-    def note_shared_answer(self, was_chunked: bool) -> None:
-        self.lists.note_shared_answer(was_chunked)
+    @rule(request_id=st.integers(0, 5), was_chunked=st.booleans())
+    def claim_shared(self, request_id: int, was_chunked: bool) -> None:
+        awaited = self.lists.claim_shared(request_id, was_chunked)
+        assert (awaited is None) == all(one.request_id != request_id for one in self.outstanding)
+        if awaited is not None:
+            self.outstanding.remove(awaited)
+
+    @rule()
+    def note_exclusive_answer(self) -> None:
+        self.lists.note_exclusive_answer()
 
     @invariant()
     def every_outstanding_request_has_a_list_of_its_own(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from pysoa.common.transport.errors import (
     MessageTooLarge,
 )
 from pysoa.common.transport.redis_gateway._framing import parse_frame
+from pysoa.common.transport.redis_gateway._push import FullListError
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from pysoa.common.transport.redis_gateway.server import RedisServerTransport
 from pysoa.test.redis_server import RedisServer
@@ -32,6 +34,12 @@ REPLIES = "pysoa:service.example.me!1"
 
 NewServer = Callable[..., RedisServerTransport]
 NewClient = Callable[..., RedisClientTransport]
+
+
+@pytest.fixture
+def lost() -> list[Exception]:
+    """Why responses were lost, as the transport has told; ``lost.append`` is whom it tells."""
+    return []
 
 
 def pack(message: object) -> bytes:
@@ -333,13 +341,14 @@ class TestSending:
 
     @pytest.mark.parametrize("meta", [{}, {"reply_to": None}, {"reply_to": ""}, {"reply_to": 5}], ids=str)
     def test_missing_reply_address_is_counted(
-        self, new_server: NewServer, metrics: Any, meta: dict[str, Any]
+        self, new_server: NewServer, metrics: Any, meta: dict[str, Any], lost: list[Exception]
     ) -> None:
         transport = new_server(metrics=metrics)
 
-        for send in (transport.send_response_message, transport.send_response_and_wait):
-            with pytest.raises(InvalidMessageError, match=r"^Missing reply queue name$"):
-                send(1, meta, {})
+        with pytest.raises(InvalidMessageError, match=r"^Missing reply queue name$"):
+            transport.send_response_message(1, meta, {})
+        with pytest.raises(InvalidMessageError, match=r"^Missing reply queue name$"):
+            transport.send_response_and_wait(1, meta, {}, lost.append)
 
         assert metrics.count_of(PREFIX + "send.error.missing_reply_queue") == 2
 
@@ -389,27 +398,45 @@ class TestFullReplyLists:
         clean_redis.execute("RPUSH", REPLIES, "x", "x", "x")
         return new_server(queue_capacity=3)
 
-    @pytest.mark.parametrize("how", ["send_response_message", "send_response_and_wait"])
     def test_dead_clients_full_list_holds_a_worker_up_only_once(
-        self, transport: RedisServerTransport, clean_redis: RedisServer, how: str
+        self, transport: RedisServerTransport, clean_redis: RedisServer
     ) -> None:
-        send = getattr(transport, how)
         started = time.monotonic()
         with pytest.raises(
             MessageSendError, match=r"^Redis queue service.example.me!1 was full after [12] retries$"
         ):
-            send(1, META, {})
+            transport.send_response_message(1, META, {})
         first = time.monotonic()
 
         for _ in range(20):
             with pytest.raises(MessageSendError, match="was full after 0 retries"):
-                send(1, META, {})
+                transport.send_response_message(1, META, {})
         then = time.monotonic()
-        send(1, {**META, "reply_to": "service.example.other!1"}, {})
+        transport.send_response_message(1, {**META, "reply_to": "service.example.other!1"}, {})
 
         assert first - started < 1.5
         assert then - first < 1.0
         assert clean_redis.execute("LLEN", "pysoa:service.example.other!1") == 1
+
+    def test_dead_clients_full_list_holds_a_waiting_worker_up_only_once(
+        self, transport: RedisServerTransport, clean_redis: RedisServer, lost: list[Exception]
+    ) -> None:
+        clean_redis.execute("RPUSH", QUEUE, *(request(number) for number in range(30)))
+        started = time.monotonic()
+        transport.send_response_and_wait(0, META, {}, lost.append)
+        assert transport.receive_request_message().request_id == 0
+        first = time.monotonic()
+
+        for number in range(1, 20):
+            with pytest.raises(MessageSendError, match="was full after 0 retries"):
+                transport.send_response_and_wait(number, META, {}, lost.append)
+            assert transport.receive_request_message().request_id == number
+
+        assert first - started < 1.5
+        assert time.monotonic() - first < 1.0
+        assert [type(error) for error in lost] == [FullListError]
+        assert re.fullmatch(r"Redis queue service.example.me!1 was full after [12] retries", str(lost[0]))
+        assert clean_redis.execute("LRANGE", REPLIES, 0, -1) == [b"x", b"x", b"x"]
 
     def test_list_that_has_room_again_is_trusted_again(
         self, transport: RedisServerTransport, clean_redis: RedisServer
@@ -424,39 +451,48 @@ class TestFullReplyLists:
             transport.send_response_message(1, META, {})
 
     def test_reply_waits_for_a_client_that_is_only_slow(
-        self, transport: RedisServerTransport, clean_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+        self,
+        transport: RedisServerTransport,
+        clean_redis: RedisServer,
+        monkeypatch: pytest.MonkeyPatch,
+        lost: list[Exception],
     ) -> None:
         def take_one(_seconds: float) -> None:
             clean_redis.execute("LPOP", REPLIES)
 
         monkeypatch.setattr(time, "sleep", take_one)
+        clean_redis.execute("RPUSH", QUEUE, request(5))
 
-        transport.send_response_and_wait(1, META, {})
+        transport.send_response_and_wait(1, META, {}, lost.append)
 
+        assert transport.receive_request_message().request_id == 5
         assert clean_redis.execute("LLEN", REPLIES) == 3
+        assert b"request_id" in bytes(clean_redis.execute("LINDEX", REPLIES, -1))  # type: ignore[arg-type]  # it is there
+        assert lost == []
 
 
 class TestRespondingAndWaiting:
     def test_next_request_is_already_on_its_way(
-        self, new_server: NewServer, clean_redis: RedisServer
+        self, new_server: NewServer, clean_redis: RedisServer, lost: list[Exception]
     ) -> None:
         clean_redis.execute("RPUSH", QUEUE, request(1), request(2), request(3))
         transport = new_server()
         first = transport.receive_request_message()
 
-        transport.send_response_and_wait(1, first.meta or {}, {})
+        transport.send_response_and_wait(1, first.meta or {}, {}, lost.append)
 
         wait_until(lambda: clean_redis.execute("LLEN", QUEUE) == 1)
         assert transport.receive_request_message().request_id == 2
         assert len(replies(clean_redis)) == 1
+        assert lost == []
 
     def test_request_that_was_taken_is_returned_even_after_an_interrupt(
-        self, new_server: NewServer, clean_redis: RedisServer
+        self, new_server: NewServer, clean_redis: RedisServer, lost: list[Exception]
     ) -> None:
         clean_redis.execute("RPUSH", QUEUE, request(1), request(2), request(3))
         transport = new_server()
         first = transport.receive_request_message()
-        transport.send_response_and_wait(1, first.meta or {}, {})
+        transport.send_response_and_wait(1, first.meta or {}, {}, lost.append)
 
         transport.interrupt()
 
@@ -465,9 +501,11 @@ class TestRespondingAndWaiting:
             transport.receive_request_message()
         assert clean_redis.execute("LLEN", QUEUE) == 1
 
-    def test_interrupted_wait_that_took_nothing_ends_soon(self, new_server: NewServer) -> None:
+    def test_interrupted_wait_that_took_nothing_ends_soon(
+        self, new_server: NewServer, lost: list[Exception]
+    ) -> None:
         transport = new_server(receive_timeout_in_seconds=60)
-        transport.send_response_and_wait(1, META, {})
+        transport.send_response_and_wait(1, META, {}, lost.append)
         started = time.monotonic()
 
         transport.interrupt()
@@ -477,10 +515,10 @@ class TestRespondingAndWaiting:
         assert time.monotonic() - started < 1.0
 
     def test_wait_goes_on_after_it_took_nothing(
-        self, new_server: NewServer, clean_redis: RedisServer
+        self, new_server: NewServer, clean_redis: RedisServer, lost: list[Exception]
     ) -> None:
         transport = new_server(receive_timeout_in_seconds=5)
-        transport.send_response_and_wait(1, META, {})
+        transport.send_response_and_wait(1, META, {}, lost.append)
         wait_until(lambda: blocked_clients(clean_redis))
         wait_until(lambda: not blocked_clients(clean_redis))
         clean_redis.execute("RPUSH", QUEUE, request(4))
@@ -488,42 +526,35 @@ class TestRespondingAndWaiting:
         assert transport.receive_request_message().request_id == 4
 
     def test_second_response_before_the_receive_keeps_the_first_wait(
-        self, new_server: NewServer, clean_redis: RedisServer
+        self, new_server: NewServer, clean_redis: RedisServer, lost: list[Exception]
     ) -> None:
         clean_redis.execute("RPUSH", QUEUE, request(1), request(2))
         transport = new_server()
 
-        transport.send_response_and_wait(1, META, {})
-        transport.send_response_and_wait(2, META, {})
+        transport.send_response_and_wait(1, META, {}, lost.append)
+        transport.send_response_and_wait(2, META, {}, lost.append)
 
         assert transport.receive_request_message().request_id == 1
         assert transport.receive_request_message().request_id == 2
         assert len(replies(clean_redis)) == 2
-
-    def test_forgotten_script_is_sent_again(self, new_server: NewServer, clean_redis: RedisServer) -> None:
-        clean_redis.execute("RPUSH", QUEUE, request(1))
-        clean_redis.execute("SCRIPT", "FLUSH")
-        transport = new_server()
-
-        transport.send_response_and_wait(1, META, {})
-
-        assert len(replies(clean_redis)) == 1
-        assert transport.receive_request_message().request_id == 1
+        assert lost == []
 
     def test_refused_response_does_not_lose_the_request_that_was_taken(
-        self, new_server: NewServer, clean_redis: RedisServer
+        self, new_server: NewServer, clean_redis: RedisServer, lost: list[Exception]
     ) -> None:
         clean_redis.execute("SET", REPLIES, "not a list")
         clean_redis.execute("RPUSH", QUEUE, request(2))
         transport = new_server()
 
-        with pytest.raises(MessageSendError, match="Redis error sending message for service example"):
-            transport.send_response_and_wait(1, META, {})
+        transport.send_response_and_wait(1, META, {}, lost.append)
 
         assert transport.receive_request_message().request_id == 2
+        assert [type(error) for error in lost] == [MessageSendError]
+        assert lost[0].args[0] == "Redis error sending message for service example"
+        assert "wrong kind" in lost[0].args[1]
 
     def test_large_response_goes_along_with_the_wait(
-        self, new_server: NewServer, new_client: NewClient, clean_redis: RedisServer
+        self, new_server: NewServer, new_client: NewClient, clean_redis: RedisServer, lost: list[Exception]
     ) -> None:
         transport = new_server(
             chunk_messages_larger_than_bytes=102_400, maximum_message_size_in_bytes=2_000_000
@@ -533,22 +564,24 @@ class TestRespondingAndWaiting:
         client.send_request_message(2, {}, {})
         received = transport.receive_request_message()
 
-        transport.send_response_and_wait(1, received.meta or {}, {"a": "x" * 1_000_000})
+        transport.send_response_and_wait(1, received.meta or {}, {"a": "x" * 1_000_000}, lost.append)
 
         assert len((client.receive_response_message().body or {})["a"]) == 1_000_000
         assert transport.receive_request_message().request_id == 2
+        assert lost == []
 
     @pytest.mark.parametrize("moment", ["before", "after"])
     def test_outage_is_an_error_and_then_over(
-        self, new_server: NewServer, clean_redis: RedisServer, moment: str
+        self, new_server: NewServer, clean_redis: RedisServer, moment: str, lost: list[Exception]
     ) -> None:
         transport = new_server(receive_timeout_in_seconds=1)
         if moment == "before":
             clean_redis.kill()
             with pytest.raises(MessageSendError):
-                transport.send_response_and_wait(1, META, {})
+                transport.send_response_and_wait(1, META, {}, lost.append)
         else:
-            transport.send_response_and_wait(1, META, {})
+            transport.send_response_and_wait(1, META, {}, lost.append)
+            wait_until(lambda: clean_redis.execute("LLEN", REPLIES))
             clean_redis.kill()
             with pytest.raises(MessageReceiveError):
                 transport.receive_request_message()
@@ -556,12 +589,13 @@ class TestRespondingAndWaiting:
         clean_redis.execute("RPUSH", QUEUE, request(3))
 
         assert transport.receive_request_message().request_id == 3
+        assert lost == []
 
     def test_forked_child_leaves_the_wait_to_its_parent(
-        self, new_server: NewServer, clean_redis: RedisServer
+        self, new_server: NewServer, clean_redis: RedisServer, lost: list[Exception]
     ) -> None:
         transport = new_server()
-        transport.send_response_and_wait(1, META, {})
+        transport.send_response_and_wait(1, META, {}, lost.append)
         wait_until(lambda: blocked_clients(clean_redis))
 
         pid = os.fork()
@@ -570,13 +604,14 @@ class TestRespondingAndWaiting:
             try:
                 transport.receive_request_message()
             except MessageReceiveTimeout:
-                os._exit(7)
-            os._exit(8)
+                os._exit(8 if lost else 7)
+            os._exit(9)
         _, status = os.waitpid(pid, 0)
         clean_redis.execute("RPUSH", QUEUE, request(5))
 
         assert os.waitstatus_to_exitcode(status) == 7
         assert transport.receive_request_message().request_id == 5
+        assert lost == []
 
 
 @pytest.fixture(scope="module")
@@ -657,7 +692,12 @@ class TestSeveralMasters:
                 transport.receive_request_message()
 
     def test_calls_over_several_masters(
-        self, new_server: NewServer, new_client: NewClient, masters: list[RedisServer], ring: dict[str, Any]
+        self,
+        new_server: NewServer,
+        new_client: NewClient,
+        masters: list[RedisServer],
+        ring: dict[str, Any],
+        lost: list[Exception],
     ) -> None:
         transport, clients = new_server(**ring), [new_client(**ring) for _ in range(6)]
         for number in range(30):
@@ -665,7 +705,8 @@ class TestSeveralMasters:
             client.send_request_message(number, {}, {})
             received = transport.receive_request_message()
 
-            transport.send_response_and_wait(number, received.meta or {}, {"n": number})
+            transport.send_response_and_wait(number, received.meta or {}, {"n": number}, lost.append)
 
             assert client.receive_response_message().body == {"n": number}
         assert sum(bool(master.execute("DBSIZE")) for master in masters) == 0
+        assert lost == []
