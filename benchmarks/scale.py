@@ -52,7 +52,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure everything, with the options that :func:`add_arguments` adds."""
     turns = scale_growth.Turns(arguments.scale_rounds, arguments.scale_seconds)
     comparisons = [
-        scale_growth.measure_actions(arguments.actions, turns),
+        *scale_growth.measure_actions(arguments.actions, turns),
         *scale_growth.measure_services(arguments.services, turns),
         scale_growth.measure_queue(arguments.queued, turns),
         scale_growth.measure_calls_made(

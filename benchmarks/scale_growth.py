@@ -45,14 +45,22 @@ def scaled(
     )
 
 
-def measure_actions(many: int, turns: Turns) -> dict[str, Any]:
-    """Compare a service of ten actions with one of many, each of which is called in its turn."""
+def measure_actions(many: int, turns: Turns) -> list[dict[str, Any]]:
+    """Compare a service of ten actions with one of many; call the same one, then each of them in its turn."""
     few = 10
-    small = scaled("few actions", "calls", 1, 1, few, actions=few)
-    large = scaled("many actions", "calls", 1, 1, many, actions=many)
-    with contestants.running([small, large]):
-        large.run("small", many, 1)  # the first call of an action compiles its schemas
-        return rounds.compare("actions", (f"{few:,}", small.run), (f"{many:,}", large.run), *turns)
+    variants = {
+        (actions, called): scaled(f"{called} of {actions}", "calls", 1, 1, called, actions=actions)
+        for actions in (few, many)
+        for called in (1, actions)
+    }
+    with contestants.running(list(variants.values())):
+        variants[many, many].run("small", many, 1)  # the first call of an action compiles its schemas
+        return [
+            rounds.compare(
+                title, (f"{few:,}", variants[few, x].run), (f"{many:,}", variants[many, y].run), *turns
+            )
+            for title, x, y in (("actions, one called", 1, 1), ("actions called in turn", few, many))
+        ]
 
 
 def measure_services(many: int, turns: Turns) -> list[dict[str, Any]]:

@@ -40,7 +40,8 @@ def test_all_that_a_system_grows_by_is_compared_and_told(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(written.read_text())
     assert [found["title"] for found in result["comparisons"]] == [
-        "actions",
+        "actions, one called",
+        "actions called in turn",
         "services known, one called",
         "services for 2 workers, in turn",
         "jobs waiting",
