@@ -17,8 +17,10 @@ from typing import Final, TypeAlias
 
 from pysoa.client._ledger import CLAIMED, Ledger, Outcome
 from pysoa.client._wants import Claim, One, Want
+from pysoa.common._envelope import job_response_from_dict
 from pysoa.common.interfaces import AbandonsRequests
-from pysoa.common.transport.errors import MessageReceiveTimeout
+from pysoa.common.transport.base import ReceivedMessage
+from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
 from pysoa.common.types import JobResponse
 
 __all__ = (
@@ -225,6 +227,20 @@ class Exchange:
         with self._mutex:
             self._ledger.put_back(request_id, owner, outcome, time.monotonic() + keep_for_s)
             self._wake_followers_for(request_id)
+
+    def deliver(self, received: ReceivedMessage) -> None:
+        """File a response that came to one who had sent another request."""
+        request_id = received.request_id
+        if request_id is None:
+            return
+        outcome: Outcome
+        try:
+            outcome = job_response_from_dict(received.body)
+        except InvalidMessageError as error:
+            outcome = error
+        with self._mutex:
+            if self._ledger.deliver(request_id, outcome):
+                self._wake_followers_for(request_id)
 
     def collect(
         self, missing: set[int], outcomes: dict[int, Outcome], timeout: float | None, deadline: float

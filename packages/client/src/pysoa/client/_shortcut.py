@@ -8,6 +8,7 @@ from pysoa.client._details import add_details
 from pysoa.client._exchange import left_after_sending
 from pysoa.client._handler import ServiceHandler
 from pysoa.client._ledger import CLAIMED, Outcome
+from pysoa.common._envelope import job_response_from_dict
 from pysoa.common.errors import PySOAError
 from pysoa.common.transport.errors import PySOATransportError
 from pysoa.common.types import ActionRequest, Body, Context, Control, JobRequest, JobResponse
@@ -123,25 +124,33 @@ def call_alone(
     shown_limit = timeout
     try:
         started_at = time.monotonic()
-        transport.send_request_and_wait(
+        received = transport.send_request_and_wait(
             request_id,
             {"client_version": list(handler._client_version)},  # pyright: ignore[reportPrivateUsage]
             {"control": control, "context": context, "actions": [{"action": action, "body": body}]},
             timeout,
             timeout,
         )
+        if received[0] == request_id:
+            exchange.drop(request_id)
+            return request_id, job_response_from_dict(received[2])
+        if received[0] is not None:
+            exchange.deliver(received)
         receive_limit = left_after_sending(timeout, time.monotonic() - started_at)
         shown_limit = timeout or exchange.receive_timeout_in_seconds
         outcome = exchange.collect_one(request_id, receive_limit)
     except BaseException as error:
         exchange.abandon(request_id)
-        if isinstance(error, PySOAError):
-            add_details(error, handler.service_name, (action,), (request_id,), shown_limit)
-        raise
-    if outcome.__class__ is not JobResponse and getattr(outcome, "is_unsent", False):
-        # The queue was full. To wait for room is not to be combined with waiting for responses.
-        return _call_indirectly(handler, JobRequest(control, context, [ActionRequest(action, body)]), timeout)
-    return request_id, outcome
+        if not getattr(error, "is_unsent", False):
+            if isinstance(error, PySOAError):
+                add_details(error, handler.service_name, (action,), (request_id,), shown_limit)
+            raise
+        outcome = None
+    else:
+        if outcome.__class__ is JobResponse or not getattr(outcome, "is_unsent", False):
+            return request_id, outcome
+    # The queue was full. To wait for room is not to be combined with waiting for responses.
+    return _call_indirectly(handler, JobRequest(control, context, [ActionRequest(action, body)]), timeout)
 
 
 def _call_indirectly(

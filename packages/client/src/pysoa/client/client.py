@@ -155,7 +155,7 @@ class Client(FutureCalls):
                 make_context(self.context, switches, correlation_id, context),
                 timeout or None,
             )
-            if outcome.__class__ is JobResponse and not outcome.errors and outcome.actions:
+            if isinstance(outcome, JobResponse) and not outcome.errors and outcome.actions:
                 action_response = outcome.actions[0]
                 if not action_response.errors:
                     return action_response

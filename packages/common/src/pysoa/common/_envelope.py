@@ -28,6 +28,9 @@ __all__ = (
     "to_plain",
 )
 
+# Under other names, since pyright takes what is a dict for a dict[Unknown, Unknown].
+_Dict: Final[Any] = dict
+_List: Final[Any] = list
 _VERSION_WITHOUT_META: Final = (0, 40, 0)
 _USUAL_CLIENT_VERSION: Final = [1, 4, 9]
 _VERSION_OF_IS_CALLER_ERROR: Final = (0, 70, 0)
@@ -55,7 +58,7 @@ def job_response_to_dict(job_response: JobResponse, with_is_caller_error: bool) 
         job_response: The response; subclasses send their additional fields too.
         with_is_caller_error: What :func:`knows_is_caller_error` says of the client.
     """
-    errors = _errors_to_list(job_response.errors, with_is_caller_error)
+    errors = _errors_to_list(job_response.errors, with_is_caller_error) if job_response.errors else []
     actions = [_action_response_to_dict(action, with_is_caller_error) for action in job_response.actions]
     if type(job_response) is JobResponse:
         return {"errors": errors, "context": job_response.context, "actions": actions}
@@ -90,14 +93,14 @@ def job_response_from_dict(body: Any) -> JobResponse:
 
 def _successful_response_of_one(body: Any) -> JobResponse | None:
     """Return the response to a single action that succeeded, which most are; ``None`` for anything else."""
-    if type(body) is not dict or body.get("errors") != [] or "context" not in body:
+    if type(body) is not _Dict or body.get("errors") != [] or "context" not in body:
         return None
     actions = body.get("actions")
-    if type(actions) is not list or len(actions) != 1:
+    if type(actions) is not _List or len(actions) != 1:
         return None
     fields = actions[0]
     if (
-        type(fields) is not dict
+        type(fields) is not _Dict
         or fields.get("errors") != []
         or "action" not in fields
         or "body" not in fields
@@ -139,7 +142,7 @@ def _action_response_to_dict(action: Any, with_is_caller_error: bool) -> Any:
     if type(action) is ActionResponse:
         return {
             "action": action.action,
-            "errors": _errors_to_list(action.errors, with_is_caller_error),
+            "errors": _errors_to_list(action.errors, with_is_caller_error) if action.errors else [],
             "body": action.body,
         }
     response = _fields_of(action, with_is_caller_error)

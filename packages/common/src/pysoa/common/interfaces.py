@@ -126,14 +126,15 @@ class SendsAndWaits(Protocol):
         body: dict[str, Any],
         message_expiry_in_seconds: float | None,
         receive_timeout_in_seconds: float | None,
-    ) -> None:
+    ) -> ReceivedMessage:
         """Do what ``send_request_message`` does, and already ask for responses.
 
-        The caller promises to call ``receive_response_message`` next, with the same time limit. Whether the
-        other side took the request may become known only then. If it did not, that raises what
-        ``send_request_message`` would have raised, with the request's id as its attribute ``request_id``; if
-        the attribute ``is_unsent`` is true, too, the queue was full and ``send_request_message``, which waits
-        for room, may be tried.
+        Returns a response if one comes very soon, most probably the one to this request. Else all parts of
+        the message are ``None``, and the caller promises to call ``receive_response_message`` next, with the
+        same time limit. Whether the other side took the request may become known only then. If it did not,
+        that raises what ``send_request_message`` would have raised, with the request's id as its attribute
+        ``request_id``. If the attribute ``is_unsent`` of an error of either method is true, the queue was
+        full, and ``send_request_message``, which waits for room, may be tried.
         """
         ...
 

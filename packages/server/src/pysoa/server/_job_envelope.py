@@ -5,9 +5,6 @@ although only a broken client can fail. The errors are the same ones in the same
 two on mutated requests.
 """
 
-# For pyright, "type(value) is dict" makes a dict[Unknown, Unknown] of it, whatever type is declared then.
-# pyright: reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +15,9 @@ from conformity.types import Error
 
 __all__ = ("job_request_errors",)
 
+# Under other names, since pyright takes what is a dict for a dict[Unknown, Unknown].
+_Dict: Any = dict
+_List: Any = list
 _INTEGERS = frozenset({int})
 _STRINGS = frozenset({str})
 
@@ -46,18 +46,18 @@ def _is_usual_job_request(value: Any) -> bool:
         control, context, actions = value["control"], value["context"], value["actions"]
         switches = context["switches"]
         is_usual = (
-            type(value) is dict
+            type(value) is _Dict
             and len(value) == 3
-            and type(control) is dict
+            and type(control) is _Dict
             and type(control["continue_on_error"]) is bool
             and type(control.get("suppress_response", False)) is bool
-            and type(context) is dict
+            and type(context) is _Dict
             and type(context["correlation_id"]) is str
             and type(context.get("caller", "")) is str
             and type(context.get("calling_service", "")) is str
-            and type(switches) is list
+            and type(switches) is _List
             and (not switches or _INTEGERS.issuperset(map(type, switches)))
-            and type(actions) is list
+            and type(actions) is _List
             and bool(actions)
         )
     except (LookupError, TypeError):
@@ -66,12 +66,12 @@ def _is_usual_job_request(value: Any) -> bool:
 
 
 def _is_usual_action_request(value: Any) -> bool:
-    if type(value) is not dict or type(value.get("action")) is not str:
+    if type(value) is not _Dict or type(value.get("action")) is not str:
         return False
     if len(value) == 1:
         return True
     body: Any = value.get("body")
-    return len(value) == 2 and type(body) is dict and _STRINGS.issuperset(map(type, body))
+    return len(value) == 2 and type(body) is _Dict and _STRINGS.issuperset(map(type, body))
 
 
 def _job_request(value: Any) -> Iterator[Error]:

@@ -82,7 +82,7 @@ class ProcessState:
     deadline: float | None = None
     """When the running timer goes off, on the monotonic clock."""
     alarm_at: float | None = None
-    """When the alarm that is set goes off: at the deadline or somewhat earlier. In the time of the deadline."""
+    """When the alarm that is set goes off, on the same clock: at the deadline or somewhat earlier."""
 
     @property
     def exit_code(self) -> int:

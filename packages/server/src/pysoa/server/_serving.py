@@ -41,7 +41,8 @@ def handle_next_request(server: Server) -> None:
     finally:
         server._receive_is_owed = False
 
-    if message is None or not _is_complete(server, message):
+    if message is None or message[0] is None or message[1] is None:
+        _note_if_incomplete(server, message)
         server.perform_idle_actions()
         if measures:
             server._set_busy_metrics(False)
@@ -72,12 +73,10 @@ def _receive_and_measure(server: Server) -> ReceivedMessage:
         timer.stop()
 
 
-def _is_complete(server: Server, message: ReceivedMessage) -> bool:
+def _note_if_incomplete(server: Server, message: ReceivedMessage | None) -> None:
     # A missing body is the caller's mistake, and answered as such. Without the others nobody can be answered.
-    if message[0] is not None and message[1] is not None:
-        return True
-    server.logger.warning("Thought to be impossible, but the transport returned None")
-    return False
+    if message is not None:
+        server.logger.warning("Thought to be impossible, but the transport returned None")
 
 
 def _note_unreadable_message(server: Server, error: Exception) -> None:

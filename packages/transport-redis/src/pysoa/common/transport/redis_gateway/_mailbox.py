@@ -174,7 +174,7 @@ class Mailbox:
             # The receiver looks around by itself after a while.
             _logger.debug("The waiting thread could not be woken", exc_info=True)
 
-    def push_and_wait(
+    def exchange(
         self,
         lists: ReplyLists,
         awaited: Awaited,
@@ -182,10 +182,10 @@ class Mailbox:
         packed_key: PackedKey,
         outgoing: Outgoing,
         wait_s: float,
-    ) -> bool:
-        """Push a request and begin to wait for responses, both in one write, if nobody is waiting already.
+    ) -> ReceivedMessage | None:
+        """Push a request and begin to wait for responses, both in one write.
 
-        What Redis says to it is read by the next :meth:`receive`.
+        What does not come very soon is left to the next :meth:`receive`.
 
         Args:
             lists: The lists.
@@ -196,31 +196,69 @@ class Mailbox:
             wait_s: How long the caller is going to wait.
 
         Returns:
-            Whether it was done. If not, nothing was.
+            A response, most probably to this request; ``NOTHING`` if none came yet; ``None`` if nothing was
+            done, because another thread is waiting already or the lists may be on another master.
 
         Raises:
             BackendError: The connection broke.
+            MessageSendError: Redis did not take the request.
         """
         if lists.ring_size != 1 or not self._receiving.acquire(blocking=False):
-            return False
+            return None
+        connection: CommandConnection | None = None
         try:
             if self._unread or self._received:
-                return False
-            pusher = self._core.pusher
-            connection = pusher.connect_to(0, pusher.deadline_for(outgoing))
-            try:
-                with self._lock:
-                    self._current_plan = plan = lists.plan_wait(wait_s, 0)
-                push = pusher.start(connection, queue_name, packed_key, outgoing, plan.packed)
-            except BaseException:
-                self._current_plan = None
-                self._core.backend().discard(connection)
-                raise
+                return None
+            core = self._core
+            connection = core.pusher.connect_to(0, time.monotonic() + COMMAND_LIMIT_S)
+            with self._lock:
+                self._current_plan = plan = lists.plan_wait(wait_s, 0)
+            push = core.pusher.start(connection, queue_name, packed_key, outgoing, plan.packed)
             self._push = push, awaited
             self._expect_replies(connection, plan)
-            return True
+            lent, connection = connection, None
+            return self._soon_received(lists, lent, push, plan) or NOTHING
         finally:
+            if connection is not None:
+                self._current_plan = None
+                self._core.backend().discard(connection)
             self._receiving.release()
+
+    def _soon_received(
+        self, lists: ReplyLists, connection: CommandConnection, push: PushInFlight, plan: WaitPlan
+    ) -> ReceivedMessage | None:
+        if plan.drained is not None or self._core.meters.enabled:
+            return None  # there is more to it than to read one answer
+        replies = push.replies
+        count = push.form.reply_count
+        read_by = time.monotonic() + plan.timeout_s + READ_SLACK_S
+        try:
+            connection.read_into(replies, count + 1, read_by, push.form.bytes_of_success)
+        except BaseException as error:
+            if self._is_answer_hoped_for(error):
+                self._is_overdue = True
+                return None
+            self._discard_connection()
+            if not isinstance(error, BackendError) or len(replies) < count:
+                raise
+            return None  # the request is in its queue, only the wait has failed
+        reply = replies.pop()
+        self._unread.clear()
+        self._push = self._connection = self._current_plan = None
+        self._core.backend().release(connection)
+        if reply is not None:
+            try:
+                self._take_popped(reply)
+            except BackendError:
+                return None  # the next wait has the same trouble, and tells
+        if not push.is_done:
+            self._core.pusher.conclude(push, 0)
+        if not self._received:
+            return None
+        response = self._usual_response(lists, *self._received[0])
+        if response is not None:
+            self._received.popleft()
+        return response
 
     def _expect_replies(self, connection: CommandConnection, plan: WaitPlan) -> None:
         self._connection = connection
@@ -369,7 +407,6 @@ class Mailbox:
             if self._lists is not None:
                 self.stop(self._lists, awaited, failure)
             failure.request_id = awaited.request_id  # type: ignore[attr-defined]  # for the client
-            failure.is_unsent = isinstance(failure, RefusedPushError)  # type: ignore[attr-defined]  # likewise
             raise
 
     def _take_popped(self, reply: object) -> None:
@@ -410,10 +447,11 @@ class Mailbox:
         if lists.shared_chunks is not None or key != lists.shared.key:
             return None
         response = self._core.usual_message(message)
-        if response is None:
-            return None
-        with self._lock:
-            return response if lists.claim_shared(response.request_id, was_chunked=False) else None
+        if response is not None:
+            with self._lock:
+                if lists.claim_shared(response.request_id, was_chunked=False):
+                    return response
+        return None
 
     def _opened(self, lists: ReplyLists, arrival: Arrival, key: bytes) -> ReceivedMessage | None:
         """Return what is in a response, or ``None`` if nobody waits for it any more."""

@@ -87,6 +87,9 @@ class FullListError(MessageSendError):
 class RefusedPushError(MessageSendError):
     """A list was full when it was tried once to push to it."""
 
+    is_unsent: Final = True
+    """For the client, which does not know this class: nothing is left of the message."""
+
 
 class PushInFlight:
     """A push that was written, and whose outcome has not been read yet.

@@ -16,10 +16,10 @@ from pysoa.common.transport.errors import (
     MessageSendError,
     TransientPySOATransportError,
 )
-from pysoa.common.transport.redis_gateway._commands import PackedKey, pack_key
+from pysoa.common.transport.redis_gateway._commands import pack_key
+from pysoa.common.transport.redis_gateway._interfaces import BackendError
 from pysoa.common.transport.redis_gateway._mailbox import NOTHING, Mailbox
 from pysoa.common.transport.redis_gateway._names import check_service_name
-from pysoa.common.transport.redis_gateway._push import Outgoing
 from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.settings import client_transport_schema
@@ -57,7 +57,9 @@ class RedisClientTransport(ClientTransport):
         self._send_queue_key = self.core.QUEUE_NAME_PREFIX + self._send_queue_name
         self._packed_send_queue_key = pack_key(self._send_queue_key)
         meters = self.core.meters
-        self._send: Callable[[int, dict[str, Any], dict[str, Any], float | None, float | None], None]
+        self._send: Callable[
+            [int, dict[str, Any], dict[str, Any], float | None, float | None], ReceivedMessage
+        ]
         self._send = meters.timed("send", self._send_request)
         self._receive: Callable[[float], ReceivedMessage]
         self._receive = meters.timed("receive", self._receive_response)
@@ -116,14 +118,18 @@ class RedisClientTransport(ClientTransport):
         body: dict[str, Any],
         message_expiry_in_seconds: float | None,
         receive_timeout_in_seconds: float | None,
-    ) -> None:
+    ) -> ReceivedMessage:
         """Send a request, and already ask for responses; see :class:`~pysoa.common.interfaces.SendsAndWaits`.
 
         With several masters, or while another thread waits, the request is only sent. Arguments and errors
         are those of :meth:`send_request_message` and :meth:`receive_response_message`.
+
+        Returns:
+            The response, if it came very soon, or one to another request; else a message of which all is
+            ``None``, and :meth:`receive_response_message` is to be called.
         """
         wait_s = self.core.timeout_or_default(receive_timeout_in_seconds)
-        self._send(request_id, meta, body, message_expiry_in_seconds, wait_s)
+        return self._send(request_id, meta, body, message_expiry_in_seconds, wait_s)
 
     def _send_request(
         self,
@@ -132,8 +138,8 @@ class RedisClientTransport(ClientTransport):
         body: dict[str, Any],
         message_expiry_in_seconds: float | None,
         wait_s: float | None,
-    ) -> None:
-        mailbox = self._mailbox
+    ) -> ReceivedMessage:
+        core, mailbox = self.core, self._mailbox
         lists: ReplyLists | None = None
         awaited: Awaited | None = None
         try:
@@ -141,45 +147,33 @@ class RedisClientTransport(ClientTransport):
             if _wants_no_answer(body):
                 reply_list = lists.void
             else:
-                life_s = message_expiry_in_seconds or self.core.message_expiry_in_seconds
+                life_s = message_expiry_in_seconds or core.message_expiry_in_seconds
                 awaited = mailbox.begin(lists, request_id, life_s)
                 reply_list = awaited.exclusive_list
-            outgoing = self.core.prepare_message(
+            outgoing = core.prepare_message(
                 request_id,
                 {**meta, "reply_to": reply_list.name, "shared_reply_to": lists.shared.name},
                 body,
                 message_expiry_in_seconds,
             )
             queue_name, packed_key = self._send_queue_name, self._packed_send_queue_key
-            if (
-                wait_s is not None
-                and awaited is not None
-                and self._push_and_wait(lists, awaited, queue_name, packed_key, outgoing, wait_s)
-            ):
-                return
-            self.core.pusher.push(queue_name, self._send_queue_key, packed_key, outgoing)
+            if wait_s is not None and awaited is not None:
+                try:
+                    received = mailbox.exchange(lists, awaited, queue_name, packed_key, outgoing, wait_s)
+                except BackendError as error:
+                    core.pusher.fail(error)
+                if received is not None:
+                    return received
+            core.pusher.push(queue_name, self._send_queue_key, packed_key, outgoing)
         except BaseException as error:
             if lists is not None and awaited is not None:
                 mailbox.stop(lists, awaited, error)
             if isinstance(error, TransientPySOATransportError):
-                self.core.meters.count("send.error.transient")
+                core.meters.count("send.error.transient")
             raise
         if awaited is not None:
             mailbox.wake_receiver_for(lists, awaited)
-
-    def _push_and_wait(
-        self,
-        lists: ReplyLists,
-        awaited: Awaited,
-        queue_name: str,
-        packed_key: PackedKey,
-        outgoing: Outgoing,
-        wait_s: float,
-    ) -> bool:
-        try:
-            return self._mailbox.push_and_wait(lists, awaited, queue_name, packed_key, outgoing, wait_s)
-        except Exception as error:
-            self.core.pusher.fail(error)
+        return NOTHING
 
     def abandon_request(self, request_id: int) -> None:
         """Stop counting this request as outstanding, and drop its response if it still comes.

@@ -121,8 +121,11 @@ class RedisServerTransport(ServerTransport):
         self._wait.is_interrupted = True
 
     def _receive_request(self) -> ReceivedMessage:
-        message = self.core.next_request(self._wait)
-        usual = self.core.usual_message(message)
+        core = self.core
+        message = self._wait.next_message(core.receive_timeout_in_seconds)
+        if message is None:
+            raise MessageReceiveTimeout(f"No message received for service {self.service_name}")
+        usual = core.usual_message(message)
         if usual is not None and self._is_usual_reply_address((usual.meta or {}).get("reply_to")):
             return usual
         envelope: Envelope | None = None
