@@ -30,6 +30,10 @@ def test_shortcuts_are_listed() -> None:
     [
         ("import pysoa.server", ["pysoa.server.server", "pysoa.client.client", "conformity"]),
         ("import pysoa.server.server", ["redis", "django", "pytest", "multiprocessing"]),
+        (
+            "import pysoa.server.standalone, pysoa.server.server",
+            ["pysoa.server._forking", "pysoa.server.autoreload", "multiprocessing", "ctypes", "redis"],
+        ),
     ],
 )
 def test_importing_loads_nothing_that_is_not_needed(statement: str, not_loaded: list[str]) -> None:
