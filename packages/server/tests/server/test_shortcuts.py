@@ -32,7 +32,7 @@ def test_shortcuts_are_listed() -> None:
         ("import pysoa.server.server", ["redis", "django", "pytest", "multiprocessing"]),
         (
             "import pysoa.server.standalone, pysoa.server.server",
-            ["pysoa.server._forking", "pysoa.server.autoreload", "multiprocessing", "ctypes", "redis"],
+            ["pysoa.server._forking", "pysoa.server.autoreload", "multiprocessing", "redis"],
         ),
     ],
 )
