@@ -203,3 +203,119 @@ def test_socket_without_kernel_time_limits_works_too(monkeypatch: pytest.MonkeyP
 
         assert connection.receive(soon()) == 4
         assert connection.is_quiet()
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return near, far
+
+
+@pytest.fixture
+def tcp() -> Iterator[Pair]:
+    near, far = tcp_pair()
+    with near, far:
+        yield command_socket(near, 1000), far
+
+
+@pytest.fixture(params=[tcp_pair, plain_pair, tls_pair], ids=["tcp", "unix", "tls"])
+def any_pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    make: Callable[[], tuple[socket.socket, socket.socket]] = request.param
+    near, far = make()
+    with near, far:
+        yield command_socket(near, 1000), far
+
+
+class TestUninterestingBytes:
+    """A wait can be told to sleep on as long as no more has come than a few bytes that are as expected."""
+
+    def test_wait_is_not_ended_by_them(self, tcp: Pair) -> None:
+        near, far = tcp
+        far.sendall(b"x" * 12)
+        timer = threading.Timer(0.1, far.sendall, [b"y"])
+        timer.start()
+
+        size = near.receive(soon(), 12)
+
+        timer.join()
+        assert near.buffer[:size] == b"x" * 12 + b"y"
+
+    def test_one_byte_more_ends_the_wait_at_once(self, any_pair: Pair) -> None:
+        near, far = any_pair
+        started = time.monotonic()
+        timer = threading.Timer(0.05, far.sendall, [b"x" * 13])
+        timer.start()
+
+        size = near.receive(soon(), 12)
+
+        assert time.monotonic() - started < 0.2
+        timer.join()
+        assert size == 13
+
+    def test_end_of_the_connection_ends_the_wait_at_once(self, any_pair: Pair) -> None:
+        near, far = any_pair
+        started = time.monotonic()
+        timer = threading.Timer(0.05, far.close)
+        timer.start()
+
+        with pytest.raises(OSError, match=r"closed|EOF"):
+            near.receive(soon(), 12)
+
+        assert time.monotonic() - started < 0.2
+        timer.join()
+
+    @pytest.mark.parametrize("wait_s", [0.0, 0.1, 0.6], ids=["none", "less than a tick", "several ticks"])
+    def test_they_are_returned_before_the_wait_fails(self, any_pair: Pair, wait_s: float) -> None:
+        near, far = any_pair
+        far.sendall(b"x" * 12)
+        started = time.monotonic()
+
+        size = near.receive(started + wait_s, 12)
+
+        assert size == 12
+        assert time.monotonic() - started < wait_s + 0.25
+
+    @pytest.mark.parametrize("wait_s", [0.0, 0.1, 0.6], ids=["none", "less than a tick", "several ticks"])
+    def test_wait_for_nothing_ends_by_its_deadline(self, any_pair: Pair, wait_s: float) -> None:
+        near, _ = any_pair
+        started = time.monotonic()
+
+        with pytest.raises(TimeoutError):
+            near.receive(started + wait_s, 12)
+
+        assert wait_s <= time.monotonic() - started < wait_s + 0.25
+
+    def test_next_wait_is_ended_by_any_byte(self, any_pair: Pair) -> None:
+        near, far = any_pair
+        far.sendall(b"x" * 13)
+        near.receive(soon(), 12)
+        started = time.monotonic()
+        timer = threading.Timer(0.05, far.sendall, [b"y"])
+        timer.start()
+
+        size = near.receive(soon())
+
+        assert time.monotonic() - started < 0.2
+        timer.join()
+        assert size == 1
+
+    def test_more_bytes_that_are_left_are_noticed(self, any_pair: Pair) -> None:
+        near, far = any_pair
+        far.sendall(b"x" * 13)
+        near.receive(soon(), 12)
+        assert near.is_quiet()
+
+        far.sendall(b"x" * 13)
+
+        assert not near.is_quiet()
+
+    def test_closed_connection_is_not_quiet(self, any_pair: Pair) -> None:
+        near, far = any_pair
+        far.sendall(b"x" * 13)
+        near.receive(soon(), 12)
+
+        far.close()
+
+        assert not near.is_quiet()

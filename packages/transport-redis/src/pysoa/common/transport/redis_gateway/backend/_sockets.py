@@ -59,7 +59,10 @@ class CommandSocket(Protocol):
         ...
 
     def is_quiet(self) -> bool:
-        """Tell whether the connection is open and nothing has come. Never waits."""
+        """Tell whether the connection is open and nothing has come. Never waits.
+
+        After a wait that few bytes did not end, as few bytes that have come since may go unnoticed.
+        """
         ...
 
 
@@ -90,6 +93,7 @@ class _TickingSocket:
         self._receive_into = connected.recv_into
         self._set_option = connected.setsockopt
         self._low_water = 1
+        self._is_unix = connected.family == socket.AF_UNIX
         poller = select.poll()
         poller.register(connected, select.POLLIN)
         self._poll = poller.poll
@@ -118,11 +122,7 @@ class _TickingSocket:
             self._set_low_water(uninteresting + 1)
         while True:
             left_s = deadline - time.monotonic()
-            if (
-                left_s < _TICK_S
-                and not self._poll(max(left_s * 1000, 0))
-                and not self._is_uninteresting_here()
-            ):
+            if left_s < _TICK_S and not self._poll_to_the_end(left_s):
                 raise TimeoutError
             try:
                 size = self._receive_into(self.buffer)
@@ -132,11 +132,14 @@ class _TickingSocket:
                 raise _closed()
             return size
 
-    def _is_uninteresting_here(self) -> bool:
-        if self._low_water > 1:
+    def _poll_to_the_end(self, left_s: float) -> bool:
+        has_come = bool(self._poll(max(left_s * 1000, 0)))
+        if self._low_water > 1 and (self._is_unix or not has_come):
+            # There is no time left to wait for more. To poll a Unix socket tells of too few bytes, too, so
+            # that the read would wait for more.
             self._set_low_water(1)
-            return bool(self._poll(0))
-        return False
+            return has_come or bool(self._poll(0))
+        return has_come
 
     def _set_low_water(self, size: int) -> None:
         self._set_option(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
