@@ -188,6 +188,7 @@ def docs(session: nox.Session) -> None:
         "docs/_build/html",
         *session.posargs,
     )
+    session.log("Open docs/_build/html/index.html.")
 
 
 @tool_session
