@@ -80,6 +80,12 @@ def _last(reply: object) -> object:
     return replies[-1] if replies else None
 
 
+def _telling(replies: list[object]) -> object:
+    # A command that cannot be part of a transaction ends that, too, but the first error says why.
+    errors = (reply for reply in replies if isinstance(reply, ErrorReply))
+    return next(errors, None) or _last(replies[-1])
+
+
 class FullListError(MessageSendError):
     """The list stayed full."""
 
@@ -402,7 +408,7 @@ class Pusher:
         Returns:
             Whether the message is, or was, in the list.
         """
-        reply = push.replies[0] if push.form.is_plain else _last(push.replies[-1])
+        reply = push.replies[0] if push.form.is_plain else _telling(push.replies)
         if push.form.is_plain and type(reply) is int:
             if reply > self._queue_capacity:
                 return not self._take_back(connection, push)
