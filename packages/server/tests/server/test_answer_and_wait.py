@@ -45,10 +45,18 @@ class WaitingTransport(ScriptedTransport):
     def __init__(self, *script: ReceivedMessage | BaseException) -> None:
         super().__init__(*script)
         self.sent_and_waited: list[int] = []
+        self.note_lost: Callable[[Exception], None] = lambda error: None
 
-    def send_response_and_wait(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
+    def send_response_and_wait(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        note_lost: Callable[[Exception], None],
+    ) -> None:
         self.while_sending()
         self.sent_and_waited.append(request_id)
+        self.note_lost = note_lost
 
 
 class Ping(Action):
@@ -168,3 +176,30 @@ def test_wait_is_owed_even_if_sending_failed() -> None:
     server.handle_next_request()
 
     assert server._receive_is_owed
+
+
+def test_loss_that_is_found_out_later_is_reported_like_any_other(caplog: pytest.LogCaptureFixture) -> None:
+    server = make_looping_server()
+    server.handle_next_request()
+    transport = server.transport
+    assert isinstance(transport, WaitingTransport)
+
+    transport.note_lost(OSError("the list is full"))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "Could not send the response to request 1, which is lost; the job was done and is not repeated. "
+        "Outcome: ping: success. Cause: OSError: the list is full"
+    ]
+
+
+def test_loss_that_is_found_out_later_is_counted() -> None:
+    server = make_looping_server()
+    counted: list[str] = []
+    server._count = counted.append  # type: ignore[method-assign, assignment]
+    server.handle_next_request()
+    transport = server.transport
+    assert isinstance(transport, WaitingTransport)
+
+    transport.note_lost(OSError("the list is full"))
+
+    assert counted == ["server.error.response_send_failure"]
