@@ -221,7 +221,8 @@ class Mailbox:
         finally:
             if connection is not None:
                 self._current_plan = None
-                self._core.backend().discard(connection)
+                self._connection = connection
+                self._discard_connection()
             self._receiving.release()
 
     def _soon_received(
@@ -234,6 +235,9 @@ class Mailbox:
         read_by = time.monotonic() + plan.timeout_s + READ_SLACK_S
         try:
             connection.read_into(replies, count + 1, read_by, push.form.bytes_of_success)
+            reply = replies.pop()
+            self._unread.clear()
+            self._push = self._connection = self._current_plan = None
         except BaseException as error:
             if self._is_answer_hoped_for(error):
                 self._is_overdue = True
@@ -241,16 +245,13 @@ class Mailbox:
             self._discard_connection()
             if not isinstance(error, BackendError) or len(replies) < count:
                 raise
-            return None  # the request is in its queue, only the wait has failed
-        reply = replies.pop()
-        self._unread.clear()
-        self._push = self._connection = self._current_plan = None
-        self._core.backend().release(connection)
-        if reply is not None:
-            try:
-                self._take_popped(reply)
-            except BackendError:
-                return None  # the next wait has the same trouble, and tells
+            reply = None  # only the wait has failed
+        else:
+            self._core.backend().release(connection)
+        try:
+            self._take_popped(reply)
+        except BackendError:
+            reply = None  # the next wait has the same trouble, and tells
         if not push.is_done:
             self._core.pusher.conclude(push, 0)
         if not self._received:
