@@ -228,9 +228,9 @@ class ServiceHandler:
         self, receive_timeout_in_seconds: float | None
     ) -> tuple[int | None, JobResponse | None]:
         try:
-            # Published as taking whole seconds, but transports take fractions just as well.
-            timeout = cast("int | None", receive_timeout_in_seconds)
-            request_id, _, body = self.transport.receive_response_message(timeout)
+            request_id, _, body = self.transport.receive_response_message(
+                receive_timeout_in_seconds  # type: ignore[arg-type]  # published as int, but takes fractions  # pyright: ignore[reportArgumentType]
+            )
         except Exception as error:
             about = getattr(error, "request_id", None)
             if about is not None:

@@ -25,6 +25,7 @@ __all__ = (
     "job_response_from_dict",
     "job_response_to_dict",
     "knows_is_caller_error",
+    "successful_job_response",
     "to_plain",
 )
 
@@ -106,12 +107,21 @@ def _successful_response_of_one(body: Any) -> JobResponse | None:
         or "body" not in fields
     ):
         return None
-    # The constructors would look for errors to convert.
     action = ActionResponse.__new__(ActionResponse)
     action.action, action.errors, action.body = fields["action"], [], fields["body"]
-    job_response = JobResponse.__new__(JobResponse)
-    job_response.errors, job_response.context, job_response.actions = [], body["context"], [action]
-    return job_response
+    return successful_job_response(body["context"], [action])
+
+
+def successful_job_response(context: dict[str, Any], actions: list[ActionResponse]) -> JobResponse:
+    """Return a job response without errors, without looking for what is to be converted.
+
+    Args:
+        context: The context, kept as it is.
+        actions: The responses of the actions, likewise.
+    """
+    response = JobResponse.__new__(JobResponse)
+    response.errors, response.context, response.actions = [], context, actions
+    return response
 
 
 def client_version_of(meta: Mapping[str, Any]) -> tuple[int, ...]:

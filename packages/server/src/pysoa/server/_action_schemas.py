@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 from pysoa.common._schemas import compile_schema
 
 __all__ = ("ActionSchemas", "schemas_of")
+
+
+_type_of: Any = type  # what it returns takes attributes, as any class does
 
 
 class _Validator(Protocol):
@@ -32,7 +35,7 @@ def schemas_of(action: Any) -> ActionSchemas:
     """
     request_schema: Any = action.request_schema
     response_schema: Any = action.response_schema
-    cls = cast("Any", type(action))  # it takes attributes as any class does
+    cls = _type_of(action)
     schemas: ActionSchemas | None = cls.__dict__.get("_schemas")
     if (
         schemas is not None

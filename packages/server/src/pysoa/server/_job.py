@@ -11,17 +11,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from pysoa.common._envelope import successful_job_response
 from pysoa.common.constants import ERROR_CODE_ACTION_TIMEOUT, ERROR_CODE_JOB_TIMEOUT
 from pysoa.common.errors import Error
 from pysoa.common.logging import PySOALogContextFilter
-from pysoa.common.types import ActionResponse, JobResponse
+from pysoa.common.types import ActionRequest, ActionResponse, JobResponse
 from pysoa.server._actions import find_action, unknown_action_error
 from pysoa.server._interrupts import HarakiriInterrupt
 from pysoa.server._job_envelope import job_request_errors
 from pysoa.server._lazy_client import LazyClient, client_of
 from pysoa.server.errors import ActionError, JobError
 from pysoa.server.internal.types import RequestSwitchSet
-from pysoa.server.types import EnrichedJobRequest
+from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest
 
 if TYPE_CHECKING:  # it imports this module
     from pysoa.server.server import Server
@@ -33,6 +34,8 @@ __all__ = (
     "process_job",
 )
 
+_NOTHING: Any = object()
+_NO_SWITCHES = RequestSwitchSet()
 _set_action_name = PySOALogContextFilter.set_logging_action_name
 _clear_action_name = PySOALogContextFilter.clear_logging_action_name
 
@@ -60,18 +63,30 @@ def _run_job(server: Server, job_request: Any) -> JobResponse:
             set_is_caller_error_to=None,
         )
     context = job_request["context"]
-    response = server._middleware_job_wrapper(
-        EnrichedJobRequest(
-            job_request["control"],
-            context,
-            job_request["actions"],
-            LazyClient(server.make_client, context),  # type: ignore[arg-type]  # it reads as a Client
-            server._async_event_loop_thread.run_coroutine,
-        )
-    )
+    response = server._middleware_job_wrapper(_enriched_job_request(server, job_request, context))
     if getattr(response, "errors", None) is None or getattr(response, "context", None) is None:
         raise TypeError(f"The job middleware returned {type(response).__name__!r} instead of a JobResponse.")
     return response
+
+
+def _enriched_job_request(server: Server, job_request: Any, context: Any) -> EnrichedJobRequest:
+    # It has been checked, so there is nothing for the constructors to convert.
+    actions: list[ActionRequest] = []
+    for fields in job_request["actions"]:
+        action = ActionRequest.__new__(ActionRequest)
+        action.action, action.body = fields["action"], fields.get("body", _NOTHING)
+        if action.body is _NOTHING:
+            action.body = {}
+        actions.append(action)
+    request = EnrichedJobRequest.__new__(EnrichedJobRequest)
+    request.__dict__ = {
+        "control": job_request["control"],
+        "context": context,
+        "actions": actions,
+        "client": LazyClient(server.make_client, context),
+        "run_coroutine": server._async_event_loop_thread.run_coroutine,
+    }
+    return request
 
 
 def job_timeout_response(server: Server, job_request: Any) -> JobResponse:
@@ -103,7 +118,8 @@ def echo_correlation_id(job_request: Any, response: JobResponse) -> None:
 def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
     """Do what ``Server.execute_job`` promises."""
     continue_on_error = job_request.control.get("continue_on_error", False)
-    switches = RequestSwitchSet(job_request.context["switches"] or ())
+    switches = job_request.context["switches"]
+    switches = RequestSwitchSet(switches) if switches else _NO_SWITCHES
     client = client_of(job_request)
     responses: list[ActionResponse] = []
     for action_request in job_request.actions:
@@ -120,7 +136,7 @@ def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
             break
         finally:
             _clear_action_name()
-    return JobResponse(actions=responses)
+    return successful_job_response({}, responses)
 
 
 def _execute_action(
@@ -135,15 +151,21 @@ def _execute_action(
         action_type = find_action(server, name)
         if action_type is None:
             return ActionResponse(name, [unknown_action_error(name, is_caller_error=True)])
-        enriched_request = server.request_class(
-            action=name,
-            body=action_request.body,
-            switches=switches,
-            context=job_request.context,
-            control=job_request.control,
-            client=client,
-            run_coroutine=job_request.run_coroutine,
-        )
+        fields: dict[str, Any] = {
+            "action": name,
+            "body": action_request.body,
+            "switches": switches,
+            "context": job_request.context,
+            "control": job_request.control,
+            "client": client,
+            "run_coroutine": job_request.run_coroutine,
+        }
+        request_class = server.request_class
+        if request_class is EnrichedActionRequest:
+            enriched_request: Any = request_class.__new__(request_class)
+            enriched_request.__dict__ = fields  # as the constructor would do it, but at once
+        else:
+            enriched_request = request_class(**fields)
         enriched_request._server = server
         run: Any = action_type(server.settings)
         if server._middleware:

@@ -134,7 +134,10 @@ def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
 
 def _context_of(body: Any) -> dict[Any, Any]:
     """Return the context header of a request that has not been checked yet."""
-    context = body.get("context") if is_dict(body) else None
+    try:
+        context = body["context"]
+    except (LookupError, TypeError):
+        return {}
     return context if is_dict(context) else {}
 
 

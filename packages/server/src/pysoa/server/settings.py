@@ -98,8 +98,9 @@ class ServerSettings(SOASettings):
         "heartbeat_file": fields.Nullable(
             fields.UnicodeString(
                 description="A file that each worker creates when it starts, touches after each request and "
-                "in each idle round, and removes when it ends. `{{pid}}` in the name becomes the process id, "
-                "and `{{fid}}` the number of the worker, from 1 to what `--fork` says."
+                "in each idle round, and removes when it ends. `{{pid}}` in the name becomes the process id. "
+                "`{{fid}}` becomes the number of the worker, from 1 to what `--fork` says; where nothing is "
+                "forked, it stays."
             )
         ),
         "extra_fields_to_redact": _names(

@@ -50,6 +50,7 @@ _LENGTH: Final = struct.Struct(">H")
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
 _UTC_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _new_timedelta: Final = datetime.timedelta
+_type_of: Final[Any] = type
 _NO_OFFSET: Final = datetime.timedelta(0)
 # PySOA 1.4.9 rounds the last microseconds of the year 9999 up to this count, which is the year 10000.
 _COUNT_OF_YEAR_10000: Final = 253_402_300_800_000_000
@@ -72,15 +73,15 @@ class _Amount(Protocol):
     def value(self) -> int: ...
 
 
-def encode_extension(value: object) -> Extension | None:
+def encode_extension(value: Any) -> Extension | None:
     """Return code and payload for a value of one of the types above or a subclass; ``None`` for others.
 
     Raises:
         TypeError: The type fits, but this value cannot be encoded. The text does not show it.
     """
-    kind = type(value)
+    kind = _type_of(value)
     if kind is datetime.datetime:
-        return _encode_datetime(cast("datetime.datetime", value))
+        return _encode_datetime(value)
     encoder = _ENCODERS.get(kind)
     if encoder is not None:
         return encoder(value)

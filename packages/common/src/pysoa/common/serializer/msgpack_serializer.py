@@ -64,14 +64,16 @@ class MsgpackSerializer(Serializer):
         try:
             # timestamp=0: standard timestamps never reach ext_hook; this way they can be told from other
             # values.
-            message = _unpack(blob, raw=False, strict_map_key=False, ext_hook=decode_extension, timestamp=0)
+            message: dict[Any, Any] = _unpack(
+                blob, raw=False, strict_map_key=False, ext_hook=decode_extension, timestamp=0
+            )
             if b"\xff" in blob and _may_hold_a_timestamp(blob) and _holds_a_timestamp(message):
                 raise TypeError("Cannot decode unknown extension type -1 from MessagePack")
         except (ValueError, TypeError, ArithmeticError, RecursionError, _UnpackException) as error:
             inner = str(error)
             text = f"Can't deserialize message due to {type(error).__name__}: {inner}"
             raise InvalidMessage(text, inner) from error
-        return cast("dict[Any, Any]", message)
+        return message
 
 
 class _Encoder:

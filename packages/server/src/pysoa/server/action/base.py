@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar, Generic, cast
+from typing import Any, ClassVar, Generic
 
 from pysoa.common.errors import Error
 from pysoa.common.interfaces import Schema
-from pysoa.common.types import ActionResponse, Body
+from pysoa.common.types import ActionResponse
 from pysoa.server._action_schemas import ActionSchemas, schemas_of
 from pysoa.server.errors import ActionError, ResponseValidationError
 from pysoa.server.settings import ServerSettings
@@ -103,7 +103,7 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
                 )
 
         self.validate(action_request)
-        body = self.run(action_request)
+        body: Any = self.run(action_request)  # whatever type it is declared as
 
         if schemas.response is not None:
             errors = schemas.response.errors(body)
@@ -111,6 +111,4 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
                 raise ResponseValidationError(action_request.action, errors)
         if body is None:
             return ActionResponse(action_request.action)
-        return ActionResponse(
-            action_request.action, [], cast("Body", body)
-        )  # whatever type it is declared as
+        return ActionResponse(action_request.action, [], body)
