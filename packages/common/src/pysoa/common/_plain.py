@@ -7,7 +7,9 @@ are.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeGuard
+import datetime
+import decimal
+from typing import Any, Final, TypeAlias, TypeGuard
 
 __all__ = (
     "Array",
@@ -18,6 +20,10 @@ __all__ = (
     "is_list",
     "is_set",
     "to_plain",
+)
+_type_of: Final[Any] = type
+_SCALARS: Final[frozenset[Any]] = frozenset(
+    {str, int, float, bool, type(None), bytes, datetime.datetime, datetime.date, decimal.Decimal}
 )
 Array: TypeAlias = list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]
 """What travels as a list."""
@@ -43,6 +49,17 @@ def to_plain(value: Any) -> Any:
 
 def copy_plain(value: Any) -> Any:
     """Do what :func:`to_plain` does, and share no dictionary and no list with the value."""
+    kind = _type_of(value)
+    # Most of what is in a body is of these types, and most bodies go no deeper.
+    if kind is dict:
+        return {
+            key: item if type(item) in _SCALARS else copy_plain(item)  # pyright: ignore[reportUnknownArgumentType]
+            for key, item in value.items()
+        }
+    if kind is list:
+        return [item if type(item) in _SCALARS else copy_plain(item) for item in value]
+    if kind in _SCALARS:
+        return value
     fields = attrs_fields(value)
     if fields is not None:
         return {key: copy_plain(item) for key, item in fields.items()}
@@ -84,6 +101,8 @@ def is_array(value: object) -> TypeGuard[Array]:
 def _plain_dict(value: dict[Any, Any]) -> dict[Any, Any]:
     changed: dict[Any, Any] | None = None
     for key, item in value.items():
+        if type(item) in _SCALARS:
+            continue
         plain = to_plain(item)
         if plain is not item:
             if changed is None:
@@ -95,6 +114,8 @@ def _plain_dict(value: dict[Any, Any]) -> dict[Any, Any]:
 def _plain_list(value: list[Any]) -> list[Any]:
     changed: list[Any] | None = None
     for index, item in enumerate(value):
+        if type(item) in _SCALARS:
+            continue
         plain = to_plain(item)
         if plain is not item:
             if changed is None:
