@@ -135,6 +135,13 @@ class RedisProcess:
         if self.is_ours():
             self._server.send_signal(signal_number)
 
+    def pause(self) -> None:
+        """Stop redis-server until it is sent ``SIGCONT``, and wait until it has stopped."""
+        self.send_signal(signal.SIGSTOP)
+        # Busy on another core, it might still answer what is sent to it now.
+        if self.is_ours() and hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def end(self, signal_number: signal.Signals) -> None:
         """End the process with a signal, by force if it does not follow, and the watcher with it."""
         if not self.is_ours():

@@ -155,7 +155,7 @@ class RedisServer:
 
     def pause(self) -> None:
         """Freeze the process: its connections stay open, but nothing is answered until :meth:`resume`."""
-        self._require_process().send_signal(signal.SIGSTOP)
+        self._require_process().pause()
 
     def resume(self) -> None:
         """Let a paused process go on; harmless if it is not paused."""

@@ -120,11 +120,11 @@ class PushInFlight:
         form: PushForm,
         capacity: int,
     ) -> None:
-        self.queue_name = queue_name
-        self.packed_key = packed_key
-        self.outgoing = outgoing
-        self.deadline = deadline
-        self.form = form
+        self.queue_name: str = queue_name
+        self.packed_key: PackedKey = packed_key
+        self.outgoing: Outgoing = outgoing
+        self.deadline: float = deadline
+        self.form: PushForm = form
         self._capacity = capacity
         self.replies: list[object] = []
         """What Redis has answered."""

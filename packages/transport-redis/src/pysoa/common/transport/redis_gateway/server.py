@@ -20,7 +20,7 @@ from pysoa.common.transport.base import ReceivedMessage, ServerTransport
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout, MessageSendError
 from pysoa.common.transport.redis_gateway._commands import pack_key
 from pysoa.common.transport.redis_gateway._full_lists import FullLists
-from pysoa.common.transport.redis_gateway._interfaces import BackendError, CommandConnection
+from pysoa.common.transport.redis_gateway._interfaces import CommandConnection
 from pysoa.common.transport.redis_gateway._messages import Envelope
 from pysoa.common.transport.redis_gateway._names import check_service_name
 from pysoa.common.transport.redis_gateway._push import (
@@ -249,7 +249,9 @@ class RedisServerTransport(ServerTransport):
                 pusher.conclude(push, 0)
             except RefusedPushError:
                 pusher.push_to(0, push.queue_name, push.packed_key, push.outgoing, _RETRY_BUDGET_S)
-            except BackendError as error:
+            except MessageSendError:
+                raise
+            except Exception as error:
                 pusher.fail(error)
         except MessageSendError as error:
             self._remember_if_full(push.queue_name, error)
