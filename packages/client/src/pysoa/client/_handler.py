@@ -74,7 +74,7 @@ class ServiceHandler:
             self.transport, "message_expiry_in_seconds", _DEFAULT_MESSAGE_EXPIRY_IN_SECONDS
         )
         self._timed("client.middleware.initialize", self._build_middleware)(settings["middleware"])
-        self.direct_transport = self._find_direct_transport()
+        self.direct_transport: SendsAndWaits | None = self._find_direct_transport()
         """The transport, if it can send and wait in one step and there is nothing around it."""
         self._start_afresh()
         call_in_forked_child(self)
