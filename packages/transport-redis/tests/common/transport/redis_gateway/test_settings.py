@@ -88,6 +88,27 @@ def test_good_settings_pass_and_build_a_transport(
             ["sentinel_failover_retries", "at least 0"],
         ),
         (CLIENT, {**STANDARD, "backend_layer_kwargs": {"connection_kwargs": {5: 5}}}, ["must be a string"]),
+        (CLIENT, {**STANDARD, "log_messages_larger_than_bytes": -1}, ["at least 0, got -1"]),
+        (
+            CLIENT,
+            {**STANDARD, "backend_layer_kwargs": {"hosts": ["redis://h:99999999"]}},
+            ["backend_layer_kwargs", "redis://h:99999999", "port cannot be read"],
+        ),
+        (
+            SERVER,
+            {**STANDARD, "backend_layer_kwargs": {"hosts": [("redis://h", 12)]}},
+            ["backend_layer_kwargs", "did not fit"],
+        ),
+        (
+            CLIENT,
+            {**STANDARD, "backend_layer_kwargs": {"connection_kwargs": {"pasword": "a"}}},
+            ["backend_layer_kwargs", "unexpected keyword argument 'pasword'"],
+        ),
+        (
+            SERVER,
+            {**SENTINEL, "backend_layer_kwargs": {"sentinel_kwargs": {"foo": "a"}}},
+            ["backend_layer_kwargs", "unexpected keyword argument 'foo'"],
+        ),
     ],
 )
 def test_bad_settings_are_refused_with_the_key_and_the_reason(
@@ -97,6 +118,17 @@ def test_bad_settings_are_refused_with_the_key_and_the_reason(
         validate(path, kwargs)
 
     assert all(text in str(caught.value) for text in texts)
+
+
+def test_what_redis_py_refuses_is_refused_when_settings_are_read_and_shows_no_secret() -> None:  # T26
+    hosts = ["redis://user:pass/word@h:12"]
+
+    with pytest.raises(Settings.ImproperlyConfigured) as caught:
+        validate(CLIENT, {**STANDARD, "backend_layer_kwargs": {"hosts": hosts}})
+
+    assert "not usable" in str(caught.value)
+    assert "pass" not in str(caught.value).replace("password", "")
+    assert "word@" not in str(caught.value)
 
 
 def test_protocol_version_may_be_a_member(metrics: Any) -> None:

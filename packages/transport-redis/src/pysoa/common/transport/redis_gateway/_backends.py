@@ -13,6 +13,7 @@ from pysoa.common.transport.redis_gateway.constants import REDIS_BACKEND_TYPE_SE
 __all__ = (
     "build_backend",
     "cache_key",
+    "check_backend_kwargs",
     "known_ring_size",
     "prepare_backend_kwargs",
 )
@@ -95,6 +96,30 @@ def build_backend(backend_type: str, prepared: Mapping[str, Any]) -> BaseRedisCl
     from pysoa.common.transport.redis_gateway.backend.standard import StandardRedisClient
 
     return StandardRedisClient(**prepared)
+
+
+def check_backend_kwargs(backend_type: str, prepared: Mapping[str, Any]) -> None:
+    """Build a backend just to see whether its arguments are usable; nothing is connected.
+
+    Args:
+        backend_type: Which backend.
+        prepared: What :func:`prepare_backend_kwargs` returned.
+
+    Raises:
+        TypeError: redis-py does not know an argument.
+        ValueError: An argument makes no sense.
+    """
+    key = cache_key(backend_type, prepared)
+    # A client of many services has the same settings for most of them.
+    if key not in _usable:
+        build_backend(backend_type, prepared)
+        while len(_usable) >= _MAXIMUM_USABLE:
+            _usable.pop(next(iter(_usable)), None)
+        _usable[key] = None
+
+
+_MAXIMUM_USABLE = 64
+_usable: dict[object, None] = {}
 
 
 def cache_key(backend_type: str, prepared: Mapping[str, Any]) -> object:

@@ -9,6 +9,7 @@ from conformity import fields
 from conformity.error import Error
 
 from pysoa.common.serializer.base import Serializer as BaseSerializer
+from pysoa.common.transport.redis_gateway._backends import check_backend_kwargs, prepare_backend_kwargs
 from pysoa.common.transport.redis_gateway._chunking import reason_against_chunk_size
 from pysoa.common.transport.redis_gateway.constants import (
     DEFAULT_MAXIMUM_MESSAGE_BYTES_SERVER,
@@ -27,6 +28,7 @@ _SENTINEL_KEYS = ("sentinel_failover_retries", "sentinel_kwargs", "sentinel_serv
 _LOWEST_VALUES = {
     "maximum_message_size_in_bytes": 1,
     "message_expiry_in_seconds": 1,
+    "log_messages_larger_than_bytes": 0,
     "queue_capacity": 1,
     "queue_full_retries": 0,
     "receive_timeout_in_seconds": 1,
@@ -72,6 +74,15 @@ def _check_backend_kwargs(settings: Mapping[Any, Any]) -> Iterable[Error]:
         for name in backend_kwargs.get(key, {}):
             if not isinstance(name, str):
                 yield _Error("Every key must be a string", pointer=f"backend_layer_kwargs.{key}")
+
+
+def _check_that_redis_py_agrees(settings: Mapping[Any, Any]) -> Iterable[Error]:
+    backend_type = settings["backend_type"]
+    try:
+        prepared = prepare_backend_kwargs(backend_type, settings.get("backend_layer_kwargs", {}))
+        check_backend_kwargs(backend_type, prepared)
+    except (TypeError, ValueError) as error:
+        yield _Error(str(error), pointer="backend_layer_kwargs")
 
 
 def _check_protocol_version(settings: Mapping[Any, Any]) -> Iterable[Error]:
@@ -220,7 +231,8 @@ class RedisTransportSchema(fields.Dictionary):
 
     def _errors_of_values(self, settings: Mapping[Any, Any]) -> Iterator[Error]:
         yield from _check_lowest_values(settings)
-        yield from _check_backend_kwargs(settings)
+        errors = [*_check_backend_kwargs(settings)]
+        yield from errors or _check_that_redis_py_agrees(settings)
 
 
 class _RedisClientTransportSchema(RedisTransportSchema):
