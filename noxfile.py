@@ -188,6 +188,11 @@ def docs(session: nox.Session) -> None:
         "docs/_build/html",
         *session.posargs,
     )
+    for page in (ROOT / "docs").rglob("*.md"):
+        diagrams = page.read_text().count("```{sequence}")
+        html = ROOT / "docs/_build/html" / page.relative_to(ROOT / "docs").with_suffix(".html")
+        if html.read_text().count('<div class="diagram" tabindex="0"><svg ') != diagrams:
+            session.error(f"{html} does not show all diagrams of {page}")
     session.log("Open docs/_build/html/index.html.")
 
 
