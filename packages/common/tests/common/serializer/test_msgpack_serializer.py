@@ -318,6 +318,35 @@ def test_511_levels_of_nesting_can_be_sent_and_read() -> None:
     assert _SERIALIZER.blob_to_dict(_SERIALIZER.dict_to_blob(message)) == message
 
 
+def test_what_can_be_sent_can_be_read_at_any_depth() -> None:
+    # msgpack before 1.2 writes 511 levels, later releases write 1,024.
+    levels = [*range(505, 520), *range(520, 1_015, 45), *range(1_015, 1_035)]
+
+    written = {count: blob for count in levels if (blob := _blob_of(_nested(count))) is not None}
+
+    assert max(written) in (511, 1_024)
+    assert {count: _depth_of(_SERIALIZER.blob_to_dict(blob)) for count, blob in written.items()} == {
+        count: count for count in written
+    }
+
+
+def _blob_of(message: dict[str, Any]) -> bytes | None:
+    try:
+        return _SERIALIZER.dict_to_blob(message)
+    except InvalidField:
+        return None
+
+
+def _depth_of(message: dict[str, Any]) -> int:
+    # Comparing values that deep would exceed the recursion limit.
+    value: Any = message["v"]
+    depth = 1
+    while value != 1:
+        value = value[0]
+        depth += 1
+    return depth
+
+
 @pytest.mark.parametrize("levels", [1_100, 5_000])
 def test_deeper_nesting_than_peers_can_read_is_an_invalid_field(levels: int) -> None:
     with pytest.raises(
