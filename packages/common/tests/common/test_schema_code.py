@@ -482,7 +482,7 @@ def test_usual_values_are_accepted_without_asking_conformity(name: str) -> None:
 
     for value in _CASES[name].usual:
         assert not list(schema.errors(value) or ())
-        assert compiled._is_certainly_valid(value) is True  # pyright: ignore[reportPrivateUsage]
+        assert compiled.is_certainly_valid(value) is True
         assert compiled.errors(value) == []
 
 

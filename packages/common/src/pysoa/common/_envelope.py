@@ -16,7 +16,7 @@ from typing import Any, Final
 from pysoa.common._plain import attrs_fields, copy_plain, is_array, is_dict, is_list, to_plain
 from pysoa.common.errors import Error
 from pysoa.common.transport.errors import InvalidMessageError
-from pysoa.common.types import ActionRequest, ActionResponse, JobRequest, JobResponse
+from pysoa.common.types import ActionRequest, ActionResponse, Body, JobRequest, JobResponse
 
 __all__ = (
     "client_version_of",
@@ -25,6 +25,7 @@ __all__ = (
     "job_response_from_dict",
     "job_response_to_dict",
     "knows_is_caller_error",
+    "successful_action_response",
     "successful_job_response",
     "to_plain",
 )
@@ -107,9 +108,21 @@ def _successful_response_of_one(body: Any) -> JobResponse | None:
         or "body" not in fields
     ):
         return None
-    action = ActionResponse.__new__(ActionResponse)
-    action.action, action.errors, action.body = fields["action"], [], fields["body"]
-    return successful_job_response(body["context"], [action])
+    return successful_job_response(
+        body["context"], [successful_action_response(fields["action"], fields["body"])]
+    )
+
+
+def successful_action_response(action: str, body: Body) -> ActionResponse:
+    """Return the response of an action without errors, without looking for what is to be converted.
+
+    Args:
+        action: The name of the action.
+        body: The body, kept as it is.
+    """
+    response = ActionResponse.__new__(ActionResponse)
+    response.action, response.errors, response.body = action, [], body
+    return response
 
 
 def successful_job_response(context: dict[str, Any], actions: list[ActionResponse]) -> JobResponse:

@@ -22,12 +22,13 @@ class CompiledSchema:
     Safe for any number of threads. Made by :func:`compile_schema`.
     """
 
-    __slots__ = ("_is_certainly_valid", "schema")
+    __slots__ = ("is_certainly_valid", "schema")
 
     def __init__(self, schema: Schema, is_certainly_valid: Callable[[object], bool] | None) -> None:
         self.schema: Schema = schema
         """The schema that this one was made from."""
-        self._is_certainly_valid = is_certainly_valid or _is_never_certain
+        self.is_certainly_valid: Callable[[object], bool] = is_certainly_valid or _is_never_certain
+        """Returns true only for values without errors. May raise whatever a schema may raise."""
 
     def errors(self, value: Any) -> list[Any]:
         """Return all errors that the schema finds in the value; raise what the schema raises.
@@ -36,7 +37,7 @@ class CompiledSchema:
             value: What to validate. Validators in the schema that are functions may be called twice for it.
         """
         try:
-            if self._is_certainly_valid(value):
+            if self.is_certainly_valid(value):
                 return []
         except Exception:
             pass  # The schema raises it again, or finds errors before it gets there.

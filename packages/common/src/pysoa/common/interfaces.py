@@ -129,6 +129,9 @@ class SendsAndWaits(Protocol):
     ) -> ReceivedMessage:
         """Do what ``send_request_message`` does, and already ask for responses.
 
+        While this runs the caller receives nothing in any other thread. What this raises is about this
+        request.
+
         Returns a response if one comes very soon, most probably the one to this request. Else all parts of
         the message are ``None``, and the caller promises to call ``receive_response_message`` next, with the
         same time limit. Whether the other side took the request may become known only then. If it did not,

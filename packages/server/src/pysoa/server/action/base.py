@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Any, ClassVar, Generic
 
+from pysoa.common._envelope import successful_action_response
 from pysoa.common.errors import Error
 from pysoa.common.interfaces import Schema
 from pysoa.common.types import ActionResponse
@@ -109,6 +110,4 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
             errors = schemas.response.errors(body)
             if errors:
                 raise ResponseValidationError(action_request.action, errors)
-        if body is None:
-            return ActionResponse(action_request.action)
-        return ActionResponse(action_request.action, [], body)
+        return successful_action_response(action_request.action, {} if body is None else body)

@@ -123,7 +123,8 @@ def pack_key(queue_key: str) -> PackedKey:
     Args:
         queue_key: The full key.
     """
-    return PackedKey(_bulk(queue_key.encode("utf-8")))
+    data = queue_key.encode("utf-8")
+    return PackedKey(b"$%d\r\n%b\r\n" % (len(data), data))
 
 
 def pack_push(

@@ -331,7 +331,8 @@ class _Question:
         """Return the element that Redis gave, or ``None`` if it had none."""
         push = self._push
         if push is not None and self._settle is not None:
-            push.read_outcome(self.connection, deadline, is_followed=True)
+            form = push.form
+            self.connection.read_into(push.replies, form.reply_count, deadline, form.bytes_of_success)
             self._push = None
             if not push.is_done:
                 self._settle(push, None)
@@ -378,8 +379,12 @@ def popped_element(reply: object) -> bytes | None:
     Raises:
         BackendError: Redis answered something else, probably an error.
     """
-    popped = popped_key_and_element(reply)
-    return None if popped is None else popped[1]
+    if reply is None:
+        return None
+    elements: Any = reply
+    if isinstance(reply, list) and len(elements) == 2 and isinstance(elements[1], bytes):
+        return elements[1]
+    raise _unexpected(elements)
 
 
 def popped_elements(reply: object) -> Sequence[bytes]:

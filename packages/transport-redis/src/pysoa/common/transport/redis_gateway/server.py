@@ -72,6 +72,7 @@ class RedisServerTransport(ServerTransport):
         )
         self._wait = self.core.request_wait(self._receive_queue_name)
         self._full_lists = FullLists()
+        self._impossible_reply_addresses = ("", self._receive_queue_name)
         meters = self.core.meters
         self._receive = self._receive_and_measure if meters.enabled else self._receive_request
         self._send: Callable[[int, dict[str, Any], dict[str, Any]], None]
@@ -126,8 +127,14 @@ class RedisServerTransport(ServerTransport):
         if message is None:
             raise MessageReceiveTimeout(f"No message received for service {self.service_name}")
         usual = core.usual_message(message)
-        if usual is not None and self._is_usual_reply_address((usual.meta or {}).get("reply_to")):
-            return usual
+        if usual is not None:
+            reply_to: object = meta.get("reply_to") if (meta := usual.meta) else None
+            if (
+                type(reply_to) is str
+                and reply_to.isascii()
+                and reply_to not in self._impossible_reply_addresses
+            ):
+                return usual
         envelope: Envelope | None = None
         try:
             envelope = self.core.opened_request(message)
@@ -140,9 +147,6 @@ class RedisServerTransport(ServerTransport):
             if envelope is not None:
                 self._answer_unusable_request(envelope, error)
             raise
-
-    def _is_usual_reply_address(self, reply_to: object) -> bool:
-        return type(reply_to) is str and reply_to.isascii() and reply_to not in ("", self._receive_queue_name)
 
     def _check_reply_address(self, envelope: Envelope) -> None:
         reply_to = envelope.meta.get("reply_to")
