@@ -196,8 +196,8 @@ class Mailbox:
             wait_s: How long the caller is going to wait.
 
         Returns:
-            A response, most probably to this request; ``NOTHING`` if none came yet; ``None`` if nothing was
-            done, because another thread is waiting already or the lists may be on another master.
+            The response to this request; ``NOTHING`` if it did not come yet; ``None`` if nothing was done,
+            because another thread is waiting already or the lists may be on another master.
 
         Raises:
             BackendError: The connection broke.
@@ -210,14 +210,17 @@ class Mailbox:
             if self._unread or self._received:
                 return None
             core = self._core
-            connection = core.pusher.connect_to(0, time.monotonic() + COMMAND_LIMIT_S)
+            wait_until = time.monotonic() + wait_s
+            connection = core.pusher.connect_to(0, core.pusher.deadline_for(outgoing))
             with self._lock:
-                self._current_plan = plan = lists.plan_wait(wait_s, 0)
+                # Connecting, after a fail-over for instance, may have taken much of the time.
+                left_s = max(wait_until - time.monotonic(), 0.0)
+                self._current_plan = plan = lists.plan_wait(left_s, 0)
             push = core.pusher.start(connection, queue_name, packed_key, outgoing, plan.packed)
             self._push = push, awaited
             self._expect_replies(connection, plan)
             lent, connection = connection, None
-            return self._soon_received(lists, lent, push, plan) or NOTHING
+            return self._soon_received(lists, awaited, lent, push, plan) or NOTHING
         finally:
             if connection is not None:
                 self._current_plan = None
@@ -226,7 +229,12 @@ class Mailbox:
             self._receiving.release()
 
     def _soon_received(
-        self, lists: ReplyLists, connection: CommandConnection, push: PushInFlight, plan: WaitPlan
+        self,
+        lists: ReplyLists,
+        awaited: Awaited,
+        connection: CommandConnection,
+        push: PushInFlight,
+        plan: WaitPlan,
     ) -> ReceivedMessage | None:
         if plan.drained is not None or self._core.meters.enabled:
             return None  # there is more to it than to read one answer
@@ -254,11 +262,24 @@ class Mailbox:
             reply = None  # the next wait has the same trouble, and tells
         if not push.is_done:
             self._core.pusher.conclude(push, 0)
-        if not self._received:
+        return self._own_response(lists, awaited) if self._received else None
+
+    def _own_response(self, lists: ReplyLists, awaited: Awaited) -> ReceivedMessage | None:
+        """Return what has come if it is the response to this request, and nothing odd about it.
+
+        A response to another request stays here: its thread may be waiting in :meth:`receive`, and would not
+        be woken if it came to it in another way.
+        """
+        key, message = self._received[0]
+        if lists.shared_chunks is not None or key != lists.shared.key:
             return None
-        response = self._usual_response(lists, *self._received[0])
-        if response is not None:
-            self._received.popleft()
+        response = self._core.usual_message(message)
+        if response is None or response.request_id != awaited.request_id:
+            return None
+        with self._lock:
+            if not lists.claim_shared(response.request_id, was_chunked=False):
+                return None
+        self._received.popleft()
         return response
 
     def _expect_replies(self, connection: CommandConnection, plan: WaitPlan) -> None:
@@ -327,6 +348,7 @@ class Mailbox:
         # A server that is slow for a moment is no reason to give up before the caller's time is over.
         read_by = time.monotonic() + remaining_s + READ_SLACK_S
         unread = self._unread
+        had_push = self._push is not None
         try:
             connection = self._old_connection(remaining_s) if self._is_overdue else self._connection
             if connection is None:
@@ -339,6 +361,8 @@ class Mailbox:
         except BaseException as error:
             if self._is_answer_hoped_for(error):
                 self._is_overdue = True
+                if had_push and self._push is None:
+                    return  # Redis took the push late, so that it is still waiting, and is not silent
             elif not isinstance(error, MessageSendError):
                 self._discard_connection()
             if isinstance(error, Exception) and not isinstance(error, MessageSendError):
