@@ -6,6 +6,10 @@ import pathlib
 import re
 from typing import Any
 
+import pytest
+
+from pysoa.client.client import Client
+from pysoa.common.transport.errors import MessageSendError
 from pysoa.server.action.base import Action
 from pysoa.server.server import Server
 from pysoa.server.types import AnyActionRequest
@@ -50,8 +54,19 @@ def assert_that_calls_work(redis: RedisServer) -> None:
                 body = service.call_action("repeat", {"text": "x" * length}).body
 
                 assert len(body["text"]) == 3 * length
+        assert_that_a_full_list_is_told_as_such(RedisDatabase(redis, connection_kwargs=login))
     finally:
         redis.execute("ACL", "DELUSER", "pysoa")
+
+
+def assert_that_a_full_list_is_told_as_such(database: RedisDatabase) -> None:
+    transport = database.client_transport
+    transport["kwargs"] |= {"queue_capacity": 1, "queue_full_retries": 0}
+    client = Client({"repeat": {"transport": transport}})
+    client.send_request("repeat", [{"action": "repeat"}])
+
+    with pytest.raises(MessageSendError, match=r"^Redis queue service\.repeat was full"):
+        client.send_request("repeat", [{"action": "repeat"}])
 
 
 def _command_on_the_page() -> list[str]:
