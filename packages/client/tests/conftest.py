@@ -1,15 +1,17 @@
 """A message system in memory, with services behind it, for tests of the client.
 
 ``MemoryTransport`` is a transport as service teams write them: it extends the published ``ClientTransport``.
+``DirectTransport`` can do more, as our own do.
 What is true of all transports is also tested over the local and the Redis transport, in ``test_over_*``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -64,24 +66,31 @@ class Broker:
         self.send_errors: deque[Exception] = deque()
         self.receive_errors: deque[Exception] = deque()
         self.transports: list[MemoryTransport] = []
+        self.sent_directly: list[int] = []
+        self.direct_errors: deque[BaseException] = deque()
+        self.after_direct_send: deque[Callable[[], None]] = deque()
+        self.responds_very_soon = True
         self.default_timeout = 5.0
 
-    def settings(self, *, counting: bool = False, **others: Any) -> dict[str, Any]:
-        """Return client settings for one service; ``counting`` chooses the older transport."""
-        path = f"{__name__}:{'CountingTransport' if counting else 'MemoryTransport'}"
+    def settings(self, *, counting: bool = False, direct: bool = False, **others: Any) -> dict[str, Any]:
+        """Return client settings for one service; ``counting`` and ``direct`` choose another transport."""
+        kind = "Counting" if counting else "Direct" if direct else "Memory"
+        path = f"{__name__}:{kind}Transport"
         return {"transport": {"path": path, "kwargs": {"broker": id(self)}}, **others}
 
     def client(
         self,
         *services: str,
         counting: bool = False,
+        direct: bool = False,
         settings: Mapping[str, Any] | None = None,
         expansion_config: Mapping[str, Any] | None = None,
         context: Body | None = None,
     ) -> Client:
         """Return a client of these services; of ``echo`` if none is named."""
         config = {
-            service: self.settings(counting=counting, **(settings or {})) for service in services or ("echo",)
+            service: self.settings(counting=counting, direct=direct, **(settings or {}))
+            for service in services or ("echo",)
         }
         return Client(config, expansion_config, context=context)
 
@@ -200,6 +209,55 @@ class CountingTransport(MemoryTransport):
     ) -> None:
         super().send_request_message(request_id, meta, body, message_expiry_in_seconds)
         self.outstanding.add(-len(self.broker.sent))  # a ghost that no response removes
+
+
+@accepts_kwargs(fields.SchemalessDictionary())
+class DirectTransport(MemoryTransport):
+    """Can send and wait in one step, and sees to it that nobody receives meanwhile."""
+
+    carries_native_values = True
+
+    def __init__(self, service_name: str, metrics: MetricsRecorder, broker: int) -> None:
+        super().__init__(service_name, metrics, broker)
+        self._receiving = threading.Lock()
+
+    def send_request_and_wait(
+        self,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        message_expiry_in_seconds: float | None,
+        receive_timeout_in_seconds: float | None,
+    ) -> ReceivedMessage:
+        broker = self.broker
+        with self._alone():
+            with broker.changed:
+                broker.sent_directly.append(request_id)
+                if broker.direct_errors:
+                    raise broker.direct_errors.popleft()
+            self.send_request_message(request_id, meta, body, message_expiry_in_seconds)
+            if broker.after_direct_send:
+                broker.after_direct_send.popleft()()
+            with broker.changed:
+                if not broker.responds_very_soon or not self.inbox:
+                    return ReceivedMessage(None, None, None)
+                if isinstance(self.inbox[0][1], BaseException):
+                    return ReceivedMessage(None, None, None)
+                received_id, message = self.inbox.popleft()
+                self.outstanding.discard(received_id)
+                return ReceivedMessage(received_id, {}, message)
+
+    def receive_response_message(self, receive_timeout_in_seconds: float | None = None) -> ReceivedMessage:
+        with self._alone():
+            return super().receive_response_message(receive_timeout_in_seconds)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Generator[None]:
+        assert self._receiving.acquire(blocking=False), "two threads receive"
+        try:
+            yield
+        finally:
+            self._receiving.release()
 
 
 @pytest.fixture

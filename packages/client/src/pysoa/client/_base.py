@@ -173,7 +173,8 @@ class BaseClient:
             self._make_context_header(switches, correlation_id, context),
             actions,
         )
-        if is_original(handler, "send_request", _HANDLER_SEND_REQUEST):
+        # A handler that overrides how to receive finds only what is sent by its public method.
+        if _is_unchanged(handler):
             return handler.send_for(self._owner, job_request, message_expiry_in_seconds)
         return handler.send_request(job_request, message_expiry_in_seconds)
 

@@ -145,14 +145,37 @@ class Exchange:
         self._tell_transport(forgotten)
         return request_id
 
-    def expect_claimed(self, draw_id: Callable[[], int]) -> int:
-        """Do what :meth:`expect` does for a request whose response is taken by :meth:`collect_one`."""
+    def expect_as_leader(self, want: One, draw_id: Callable[[], int]) -> bool:
+        """Become the leader, and then await the response to a request that is about to be sent.
+
+        Only then may sending be combined with receiving: the response to another request that comes first
+        could not be brought to another leader, who waits in the transport already. Whoever calls this must
+        call :meth:`stop_leading` in the end, even if this is interrupted.
+
+        Args:
+            want: What to wait for. It is given the id of the request.
+            draw_id: As for :meth:`expect`.
+
+        Returns:
+            ``False``, and nothing is awaited, if there is a leader.
+        """
         if self._given_up:
             self._settle_given_up()
         with self._mutex:
-            request_id = draw_id()
+            if self._leader_want is not None:
+                return False
+            self._leader_thread_id = threading.get_ident()
+            self._leader_want = want
+            want.request_id = request_id = draw_id()
             self._ledger.expect_claimed(request_id)
-            return request_id
+            return True
+
+    def stop_leading(self, want: One) -> None:
+        """End what :meth:`expect_as_leader` began, if it did: let another lead, and await nothing more."""
+        with self._mutex:
+            if self._leader_want is want:
+                self._ledger.drop(want.request_id)
+                self._step_down(want, None, None)
 
     def claim(self, request_id: int) -> bool:
         """Keep the response to a request for a :class:`Claim`; tell whether it is awaited at all."""
@@ -229,7 +252,7 @@ class Exchange:
             self._wake_followers_for(request_id)
 
     def deliver(self, received: ReceivedMessage) -> None:
-        """File a response that came to one who had sent another request."""
+        """File a response that came to the leader when it sent another request."""
         request_id = received.request_id
         if request_id is None:
             return
@@ -274,15 +297,21 @@ class Exchange:
         try:
             if self._receive_directly is None or not self._lead_at_once(want):
                 self.wait(want, timeout, deadline)
-                return want.outcome
-            try:
+            else:
                 self._lead(want, timeout, deadline, self._receive_directly)
-            finally:
+        finally:
+            # As in wait(). That may have ended with this thread not being the leader any more.
+            if self._leader_want is want:
                 with self._mutex:
                     self._step_down(want, None, None)
-        finally:
             if self._after_collecting is not None:
                 self._after_collecting()
+        return want.outcome
+
+    def go_on_leading(self, want: One, timeout: float | None) -> Outcome | None:
+        """Do what :meth:`collect_one` does, for one who leads after :meth:`expect_as_leader`."""
+        deadline = time.monotonic() + (timeout or self.receive_timeout_in_seconds)
+        self._lead(want, timeout, deadline, self._receive_directly or self._receive)
         return want.outcome
 
     def _lead_at_once(self, want: One) -> bool:

@@ -8,6 +8,7 @@ from pysoa.client._details import add_details
 from pysoa.client._exchange import left_after_sending
 from pysoa.client._handler import ServiceHandler
 from pysoa.client._ledger import CLAIMED, Outcome
+from pysoa.client._wants import One
 from pysoa.common._envelope import job_response_from_dict
 from pysoa.common.errors import PySOAError
 from pysoa.common.transport.errors import PySOATransportError
@@ -117,39 +118,41 @@ def call_alone(
         Exception: Whatever was in the way of sending or receiving. The response is awaited no longer.
     """
     transport = handler.direct_transport
-    if transport is None:
+    if transport is None or not handler.sends_directly(transport):
         return _call_indirectly(handler, JobRequest(control, context, [ActionRequest(action, body)]), timeout)
     exchange = handler.exchange
-    request_id = exchange.expect_claimed(handler.draw_request_id)
+    want = One(-1)
     shown_limit = timeout
     try:
-        started_at = time.monotonic()
-        received = transport.send_request_and_wait(
-            request_id,
-            {"client_version": list(handler._client_version)},  # pyright: ignore[reportPrivateUsage]
-            {"control": control, "context": context, "actions": [{"action": action, "body": body}]},
-            timeout,
-            timeout,
-        )
-        if received[0] == request_id:
-            exchange.drop(request_id)
-            return request_id, job_response_from_dict(received[2])
-        if received[0] is not None:
-            exchange.deliver(received)
-        receive_limit = left_after_sending(timeout, time.monotonic() - started_at)
-        shown_limit = timeout or exchange.receive_timeout_in_seconds
-        outcome = exchange.collect_one(request_id, receive_limit)
+        if exchange.expect_as_leader(want, handler.draw_request_id):
+            request_id = want.request_id
+            started_at = time.monotonic()
+            received = transport.send_request_and_wait(
+                request_id,
+                {"client_version": list(handler._client_version)},  # pyright: ignore[reportPrivateUsage]
+                {"control": control, "context": context, "actions": [{"action": action, "body": body}]},
+                timeout,
+                timeout,
+            )
+            if received[0] == request_id:
+                return request_id, job_response_from_dict(received[2])
+            if received[0] is not None:
+                exchange.deliver(received)
+            receive_limit = left_after_sending(timeout, time.monotonic() - started_at)
+            shown_limit = timeout or exchange.receive_timeout_in_seconds
+            outcome = exchange.go_on_leading(want, receive_limit)
+            if outcome.__class__ is JobResponse or not getattr(outcome, "is_unsent", False):
+                return request_id, outcome
     except BaseException as error:
-        exchange.abandon(request_id)
+        exchange.abandon(want.request_id)
         if not getattr(error, "is_unsent", False):
             if isinstance(error, PySOAError):
-                add_details(error, handler.service_name, (action,), (request_id,), shown_limit)
+                add_details(error, handler.service_name, (action,), (want.request_id,), shown_limit)
             raise
-        outcome = None
-    else:
-        if outcome.__class__ is JobResponse or not getattr(outcome, "is_unsent", False):
-            return request_id, outcome
-    # The queue was full. To wait for room is not to be combined with waiting for responses.
+    finally:
+        exchange.stop_leading(want)
+    # Another thread is receiving, or the queue was full, and to wait for room is not to be combined with
+    # waiting for responses.
     return _call_indirectly(handler, JobRequest(control, context, [ActionRequest(action, body)]), timeout)
 
 

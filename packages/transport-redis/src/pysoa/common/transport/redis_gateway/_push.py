@@ -225,6 +225,18 @@ class Pusher:
             self.fail(error)
         self.push_to(index, queue_name, packed_key, outgoing, retry_budget_s)
 
+    def push_once(self, queue_name: str, queue_key: str, packed_key: PackedKey, outgoing: Outgoing) -> None:
+        """Push a message as :meth:`push` does, but do not wait for room.
+
+        Raises:
+            RefusedPushError: The list is full. Nothing is left of the message there.
+            MessageSendError: Redis did not take it.
+        """
+        try:
+            self.push(queue_name, queue_key, packed_key, outgoing, 0.0)
+        except FullListError as error:
+            raise RefusedPushError(f"Redis queue {queue_name} is full") from error
+
     def push_to(
         self,
         index: int,

@@ -164,7 +164,11 @@ class RedisClientTransport(ClientTransport):
                     core.pusher.fail(error)
                 if received is not None:
                     return received
-            core.pusher.push(queue_name, self._send_queue_key, packed_key, outgoing)
+            if wait_s is None:
+                core.pusher.push(queue_name, self._send_queue_key, packed_key, outgoing)
+            else:
+                # No other thread receives as long as this one is going to. So it must not wait for room.
+                core.pusher.push_once(queue_name, self._send_queue_key, packed_key, outgoing)
         except BaseException as error:
             if lists is not None and awaited is not None:
                 mailbox.stop(lists, awaited, error)
