@@ -11,6 +11,7 @@ from pysoa.common.types import JobResponse
 
 KEEP_S = 60.0
 ALICE, BOB = "alice", "bob"
+WHO: tuple[tuple[object, ...], ...] = ((ALICE,), (BOB,), (None,), (ALICE, None), (BOB, None))
 owners = st.sampled_from([ALICE, BOB, None, CLAIMED])
 
 
@@ -47,6 +48,18 @@ class LedgerMachine(RuleBasedStateMachine):
         if not is_sent:
             self.ledger.mark_unsent(request_id)
             self.unsent.add(request_id)
+
+        return request_id
+
+    @rule(target=requests)
+    def send_claimed(self) -> int:
+        request_id = self.next_id
+        self.next_id += 1
+        self.owner[request_id] = CLAIMED
+        self.expires_at[request_id] = 0.0
+        self.pending.add(request_id)
+
+        self.ledger.expect_claimed(request_id)
 
         return request_id
 
@@ -128,6 +141,22 @@ class LedgerMachine(RuleBasedStateMachine):
             assert set(self.ledger.awaited_of((owner,))) == {
                 i for i in self.pending - self.unsent if self.owner[i] is owner
             }
+
+    @invariant()
+    def knows_what_the_transport_may_still_have(self) -> None:
+        awaited = self.pending - self.unsent
+        for request_id in range(self.next_id):
+            assert self.ledger.awaits(request_id) == (request_id in awaited)
+            assert self.ledger.only_awaits(request_id) == (
+                request_id in self.pending and not self.arrived and not self.unsent
+            )
+        for who in WHO:
+            of_them = {i for i in awaited if self.owner[i] in who}
+            assert {i for i in range(self.next_id) if self.ledger.awaits_for(i, who)} == of_them
+            assert self.ledger.awaits_any_of(who) == bool(of_them)
+            assert self.ledger.awaits_any_of(who, self.now) == any(
+                self.expires_at[i] >= self.now for i in of_them
+            )
 
     def check(self, request_id: int, outcome: Outcome | None, *, is_expected: bool) -> None:
         assert (outcome is not None) == is_expected

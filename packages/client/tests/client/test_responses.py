@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ from pysoa.common.transport.errors import (
 from pysoa.common.types import JobResponse
 
 if TYPE_CHECKING:  # a conftest cannot be imported
+    from _typeshed import TraceFunction
     from packages.client.tests.conftest import Broker
 
 
@@ -361,6 +364,37 @@ def test_empty_response_is_an_empty_success(broker: Broker) -> None:
     broker.deliver(broker.sent[0], {})
 
     assert future.result() == JobResponse()
+
+
+def test_cost_of_get_all_responses_does_not_grow_with_what_is_outstanding(broker: Broker) -> None:
+    def lines_per_response(outstanding: int) -> float:
+        client = broker.client()
+        before = len(broker.sent)
+        futures = [client.call_action_future("echo", "slow") for _ in range(outstanding)]
+        for _ in range(outstanding):
+            client.send_request("echo", [{"action": "slow"}])
+        for sent in broker.sent[before + outstanding :][:10]:
+            broker.answer(sent)
+        responses = client.get_all_responses("echo")
+        next(responses)
+        count = 0
+
+        def trace(_frame: FrameType, event: str, _argument: object) -> TraceFunction:
+            nonlocal count
+            count += event == "line"
+            return trace
+
+        previous = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            for _ in range(9):
+                next(responses)
+        finally:
+            sys.settrace(previous)
+        assert len(futures) == outstanding
+        return count / 9
+
+    assert lines_per_response(1000) < 1.5 * lines_per_response(10)
 
 
 def _wait_until_expired(seconds: float) -> None:
