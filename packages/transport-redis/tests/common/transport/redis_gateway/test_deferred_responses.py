@@ -135,6 +135,33 @@ class TestFullList:
         assert b"mine" in (last if isinstance(last, bytes) else b"")
         assert lost.errors == []
 
+    def test_interrupt_while_waiting_for_room_is_told_of(
+        self,
+        new_server: NewServer,
+        clean_redis: RedisServer,
+        lost: Lost,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        clean_redis.execute("RPUSH", REPLIES, "x", "x", "x")
+        transport = new_server(queue_capacity=3, receive_timeout_in_seconds=1)
+        transport.send_response_and_wait(1, META, {}, lost.note)
+
+        def interrupt(_seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "sleep", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                transport.receive_request_message()
+
+        assert [str(error) for error in lost.errors] == [
+            "Interrupted by KeyboardInterrupt while a list was full"
+        ]
+        wait_until(lambda: not blocked_clients(clean_redis))
+        clean_redis.execute("RPUSH", QUEUE, request(2))
+        assert transport.receive_request_message().request_id == 2
+        assert len(lost.errors) == 1
+
     def test_it_is_heard_of_at_once_though_no_request_comes(
         self, new_server: NewServer, clean_redis: RedisServer, lost: Lost
     ) -> None:

@@ -260,6 +260,9 @@ class RedisServerTransport(ServerTransport):
         except MessageSendError as error:
             self._remember_if_full(push.queue_name, error)
             note_lost(error)
+        except BaseException as interrupt:
+            note_lost(MessageSendError(f"Interrupted by {type(interrupt).__name__} while a list was full"))
+            raise
 
     def _reply_queue_name(self, meta: dict[str, Any]) -> str:
         # Clients from 2.0 on name a second list. Whole answers may go there, since they are pushed in one
