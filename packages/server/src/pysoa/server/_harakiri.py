@@ -89,8 +89,9 @@ def set_timer(state: ProcessState, seconds: float) -> None:
     if not state.alarm_is_ours:
         return
     if not seconds:
-        state.deadline = state.alarm_at = None
+        state.deadline = None  # an alarm that goes off right now means nothing
         signal.setitimer(signal.ITIMER_REAL, 0)
+        state.alarm_at = None
         return
     now = time.monotonic()
     state.deadline = now + seconds
@@ -99,18 +100,21 @@ def set_timer(state: ProcessState, seconds: float) -> None:
 
 
 def _set_alarm(state: ProcessState, alarm_at: float, seconds: float) -> None:
-    # In this order: the alarm may go off at once.
-    state.alarm_at = alarm_at
+    # The old alarm may go off before this one is set, and this one at once.
+    state.alarm_at = alarm_at if state.alarm_at is None else min(state.alarm_at, alarm_at)
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    state.alarm_at = alarm_at
 
 
 def _is_early(state: ProcessState) -> bool:
-    """Tell whether an alarm went off as it was set but is too early by now, and set it for the rest."""
+    """Tell whether an alarm went off as it was set but is too early, or too late; set it for the rest."""
     alarm_at, state.alarm_at = state.alarm_at, None
     deadline = state.deadline
     now = time.monotonic()
-    if alarm_at is None or deadline is None or now < alarm_at - _ALARM_TOLERANCE_IN_SECONDS:
+    if alarm_at is None or now < alarm_at - _ALARM_TOLERANCE_IN_SECONDS:
         return False  # somebody else's alarm
+    if deadline is None:
+        return True
     if now >= deadline - _ALARM_TOLERANCE_IN_SECONDS:
         return False
     _set_alarm(state, deadline, deadline - now)

@@ -85,7 +85,8 @@ class _Run:
         server._on_request_done = self._timer.end_request
         if self._state.alarm_is_ours:
             self._watchdog.start()
-            _spare_garbage_collector()
+            if self._state.owns_process:
+                _spare_garbage_collector()
 
     def _warn_of_short_harakiri(self) -> None:
         waits = receive_timeout_of(self._server)
