@@ -373,3 +373,22 @@ def run_all(functions: list[Callable[[], object]]) -> None:
     assert not any(thread.is_alive() for thread in running), "a thread waits for ever"
     if errors:
         raise errors[0]
+
+
+def test_slow_call_in_another_thread_holds_up_no_quick_ones(redis_client: Client) -> None:
+    redis_client.call_action(SERVICE, "echo")
+    slow = threading.Thread(
+        target=redis_client.call_action, args=(SERVICE, "wait", {"seconds": 2}), kwargs={"timeout": 20}
+    )
+    longest_s = 0.0
+
+    slow.start()
+    calls = 0
+    while slow.is_alive() and calls < 200:
+        started = time.monotonic()
+        assert redis_client.call_action(SERVICE, "echo", {"n": calls}, timeout=20).body == {"n": calls}
+        longest_s = max(longest_s, time.monotonic() - started)
+        calls += 1
+    slow.join(20)
+
+    assert longest_s < 1.5
