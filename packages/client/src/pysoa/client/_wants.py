@@ -98,7 +98,7 @@ class One:
     __slots__ = ("outcome", "request_id")
 
     def __init__(self, request_id: int) -> None:
-        self.request_id = request_id
+        self.request_id: int = request_id
         self.outcome: Outcome | None = None
 
     def collect(self, ledger: Ledger) -> bool:
