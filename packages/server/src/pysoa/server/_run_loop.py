@@ -65,6 +65,8 @@ class _Run:
 
     def _start(self) -> None:
         server = self._server
+        if self._state.owns_process:
+            _spare_garbage_collector()
         self._logger.info(
             'Service "%s" server starting up, pysoa version %s, listening on transport %s.',
             server.service_name,
@@ -85,8 +87,6 @@ class _Run:
         server._on_request_done = self._timer.end_request
         if self._state.alarm_is_ours:
             self._watchdog.start()
-            if self._state.owns_process:
-                _spare_garbage_collector()
 
     def _warn_of_short_harakiri(self) -> None:
         waits = receive_timeout_of(self._server)
