@@ -31,6 +31,15 @@ PYPROJECTS = [ROOT / "pyproject.toml", *(ROOT / "packages" / name / "pyproject.t
 
 # tests/packaging builds wheels and many environments: the session `wheels` runs it.
 EVERYTHING = ["--ignore=tests/packaging"]
+# What measures no time, so that it may share the machine with itself.
+SIDE_BY_SIDE = [
+    "packages/common/tests",
+    "packages/client/tests",
+    "packages/testing/tests",
+    "tests/docs",
+    "tests/readmes",
+    "examples",
+]
 
 # What the sessions with other versions run unless they are given something else, like "packages tests". The
 # rest touches that library only through these parts, if at all, and takes minutes.
@@ -109,7 +118,11 @@ def tests_installed(session: nox.Session) -> None:
     """Run the whole test suite against the built wheels instead of the source folders."""
     wheels = build_wheels(session)
     session.install("--force-reinstall", "--no-deps", *wheels)
-    pytest(session, *EVERYTHING)
+    if session.posargs:
+        pytest(session, *EVERYTHING)
+        return
+    pytest(session, "-n", "2", *SIDE_BY_SIDE)
+    pytest(session, *EVERYTHING, *(f"--ignore={folder}" for folder in SIDE_BY_SIDE))
 
 
 @tool_session
@@ -270,6 +283,8 @@ def install(session: nox.Session, *arguments: str) -> None:
 def build_wheels(session: nox.Session) -> list[str]:
     """Build the five wheels, install them with what they and the tests need, and return their paths."""
     folder = pathlib.Path(session.create_tmp()).resolve() / "wheels"
+    # It makes itself the folder for temporary files of all that follows, where pytest finds our configuration.
+    session.env.pop("TMPDIR", None)
     shutil.rmtree(folder, ignore_errors=True)
     session.install("--upgrade", "pip>=25.1")
     session.run_install(
