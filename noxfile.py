@@ -283,7 +283,7 @@ def install(session: nox.Session, *arguments: str) -> None:
 def build_wheels(session: nox.Session) -> list[str]:
     """Build the five wheels, install them with what they and the tests need, and return their paths."""
     folder = pathlib.Path(session.create_tmp()).resolve() / "wheels"
-    # It makes itself the folder for temporary files of all that follows, where pytest finds our configuration.
+    # It becomes the folder for all temporary files, and pytest would find our configuration there.
     session.env.pop("TMPDIR", None)
     shutil.rmtree(folder, ignore_errors=True)
     session.install("--upgrade", "pip>=25.1")
