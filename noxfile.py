@@ -31,10 +31,11 @@ PYPROJECTS = [ROOT / "pyproject.toml", *(ROOT / "packages" / name / "pyproject.t
 
 # tests/packaging builds wheels and many environments: the session `wheels` runs it.
 EVERYTHING = ["--ignore=tests/packaging"]
-# What measures no time, so that it may share the machine with itself.
+# What is not disturbed by other tests beside it.
 SIDE_BY_SIDE = [
     "packages/common/tests",
     "packages/client/tests",
+    "packages/server/tests",
     "packages/testing/tests",
     "tests/docs",
     "tests/readmes",
