@@ -303,7 +303,9 @@ class Pusher:
             raise
         backend.release(connection)
         if not has_room:
-            raise RefusedPushError(f"Redis queue {push.queue_name} is full")
+            raise RefusedPushError(
+                f"Redis queue {push.queue_name} is full. Nothing was sent: try again, or start more servers."
+            )
 
     def _push_again(
         self,
