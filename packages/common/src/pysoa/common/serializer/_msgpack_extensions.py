@@ -80,8 +80,12 @@ def encode_extension(value: Any) -> Extension | None:
         TypeError: The type fits, but this value cannot be encoded. The text does not show it.
     """
     kind = _type_of(value)
-    if kind is datetime.datetime:
-        return _encode_datetime(value)
+    if kind is datetime.datetime and value.tzinfo is None:
+        # Nearly all extensions are of this kind.
+        delta = value - _EPOCH
+        return _NAIVE_DATETIME, _COUNT.pack(
+            (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+        )
     encoder = _ENCODERS.get(kind)
     if encoder is not None:
         return encoder(value)
@@ -117,9 +121,7 @@ def decode_extension(code: int, payload: bytes) -> object:
 def _encode_datetime(value: datetime.datetime) -> Extension:
     zone = value.tzinfo
     if zone is None:
-        delta = value - _EPOCH
-        count = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-        return _NAIVE_DATETIME, _COUNT.pack(count)
+        return _NAIVE_DATETIME, _COUNT.pack(_microseconds(value - _EPOCH))
     if zone is not datetime.UTC and zone.utcoffset(None) != _NO_OFFSET:
         # Only zones whose offset is fixed answer the question without a date-time, and only those at zero are
         # UTC.

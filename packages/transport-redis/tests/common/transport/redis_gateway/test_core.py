@@ -174,6 +174,20 @@ class TestSending:
         assert meta == received.meta
         assert "serializer" in meta
 
+    def test_keys_keep_their_order_and_live_objects_stay_behind(
+        self, new_core: Callable[..., RedisTransportClientCore], redis_server: RedisServer
+    ) -> None:
+        core = new_core()
+        live = {"serializer": core.default_serializer, "protocol_version": core.protocol_version}
+
+        core.send_message("list", 1, {"a": 1, "__expiry__": 5, **live, "b": 2}, {"c": 3})
+
+        element: Any = redis_server.execute("LPOP", LIST)
+        envelope = core.default_serializer.blob_to_dict(element.partition(b"msgpack;")[2])
+        assert list(envelope) == ["request_id", "meta", "body"]
+        assert list(envelope["meta"]) == ["a", "__expiry__", "b"]
+        assert envelope["meta"]["__expiry__"] > time.time()
+
     def test_message_of_exactly_the_maximum_size_passes(
         self, new_core: Callable[..., RedisTransportClientCore]
     ) -> None:

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pysoa.common.serializer.msgpack_serializer import MsgpackSerializer
 from pysoa.common.transport.errors import InvalidMessageError, MessageTooLarge
 from pysoa.common.transport.redis_gateway._messages import (
     Envelope,
-    build_envelope,
     checked_request_id,
     open_envelope,
     split_into_frames,
@@ -19,29 +14,6 @@ from pysoa.common.transport.redis_gateway.constants import ProtocolVersion
 
 V2, V3 = ProtocolVersion.VERSION_2, ProtocolVersion.VERSION_3
 SERIALIZER = MsgpackSerializer()
-
-metas = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=3), max_size=5)
-
-
-@given(metas, st.integers(), st.floats(allow_nan=False))
-def test_opening_undoes_building(meta: dict[str, Any], request_id: int, expires_at: float) -> None:
-    built = build_envelope(request_id, meta, {"a": 1}, expires_at)
-
-    opened = open_envelope(built, SERIALIZER, V3, "example")
-
-    live = {"serializer": SERIALIZER, "protocol_version": V3}
-    assert opened == Envelope(request_id, {**meta, "__expiry__": expires_at, **live}, {"a": 1})
-
-
-def test_live_objects_stay_behind_and_nothing_is_changed() -> None:
-    meta = {"a": 1, "__expiry__": 5, "serializer": SERIALIZER, "b": 2, "protocol_version": V3}
-    before = dict(meta)
-
-    built = build_envelope(1, meta, {}, 7.0)
-
-    assert list(built["meta"].items()) == [("a", 1), ("__expiry__", 7.0), ("b", 2)]
-    assert list(built) == ["request_id", "meta", "body"]
-    assert meta == before
 
 
 def test_missing_meta_is_empty_and_missing_body_is_none() -> None:

@@ -208,7 +208,6 @@ def pack_plain_push(key: PackedKey, ttl_s: int, part: Part, next_commands: bytes
         next_commands: Packed commands to be written right after it.
     """
     header, payload = part
-    expire = b"%b%b%b" % (_EXPIRE, key, _number(ttl_s))
     return b"".join(
         (
             _RPUSH_OF_ONE,
@@ -217,13 +216,16 @@ def pack_plain_push(key: PackedKey, ttl_s: int, part: Part, next_commands: bytes
             header,
             payload,
             b"\r\n",
-            expire,
-            _IF_NONE,
-            expire,
-            _IF_GREATER,
+            _live_at_least(key, ttl_s),
             next_commands,
         )
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _live_at_least(key: PackedKey, ttl_s: int) -> bytes:
+    expire = b"%b%b%b" % (_EXPIRE, key, _number(ttl_s))
+    return b"%b%b%b%b" % (expire, _IF_NONE, expire, _IF_GREATER)
 
 
 def pack_remove(key: PackedKey, part: Part) -> bytes:

@@ -20,16 +20,20 @@ from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTim
 from pysoa.common.transport.redis_gateway import _backends
 from pysoa.common.transport.redis_gateway._commands import pack_key
 from pysoa.common.transport.redis_gateway._expiry import EXPIRY_KEY, expiry_of, message_age_past_expiry
-from pysoa.common.transport.redis_gateway._framing import frame_header, usual_payload
+from pysoa.common.transport.redis_gateway._framing import (
+    USUAL_CONTENT_TYPE,
+    USUAL_HEADER,
+    frame_header,
+    usual_payload,
+)
 from pysoa.common.transport.redis_gateway._messages import (
     Envelope,
-    build_envelope,
     checked_request_id,
     open_envelope,
     split_into_frames,
 )
 from pysoa.common.transport.redis_gateway._metrics import Meters
-from pysoa.common.transport.redis_gateway._push import BACK_OFF_DIVISOR, Outgoing, Pusher
+from pysoa.common.transport.redis_gateway._push import BACK_OFF_DIVISOR, Outgoing, Pusher, push_limit
 from pysoa.common.transport.redis_gateway._reports import report_expired, report_invalid, report_oversized
 from pysoa.common.transport.redis_gateway._waits import Receiver
 from pysoa.common.transport.redis_gateway.backend.base import BaseRedisClient
@@ -128,6 +132,7 @@ class RedisTransportCore:
         side = "server" if self.is_server else "client"
         self.meters: Meters = Meters(self.metrics, f"{side}.transport.redis_gateway.")
         self._is_measuring = self.meters.enabled
+        self._usual_push_limit_s = push_limit(self.message_expiry_in_seconds)
         self._log_above = self.log_messages_larger_than_bytes or sys.maxsize
         self._backend: BaseRedisClient | None = None
         self._default_serializer: Serializer | None = None
@@ -238,34 +243,45 @@ class RedisTransportCore:
             MessageTooLarge: It is larger than allowed, or its receiver could not take it.
             MessageSendError: Redis did not take it.
         """
-        outgoing = self.prepare_message(request_id, meta, body, message_expiry_in_seconds)
+        outgoing = self.prepare_message(request_id, {**meta}, body, message_expiry_in_seconds)
         queue_key = self.QUEUE_NAME_PREFIX + queue_name
         self.pusher.push(queue_name, queue_key, pack_key(queue_key), outgoing)
 
     def prepare_message(
         self,
         request_id: int | None,
-        meta: Mapping[str, Any],
+        wire_meta: dict[str, Any],
         body: Mapping[str, Any],
         message_expiry_in_seconds: float | None,
     ) -> Outgoing:
-        """Make a message ready to be pushed. Arguments and errors are those of :meth:`send_message`."""
+        """Make a message ready to be pushed. Errors are those of :meth:`send_message`.
+
+        Args:
+            request_id: The id of the request, also in a response.
+            wire_meta: The meta, which is used up: what a receiving transport noted in it is taken out, and
+                the expiry is put in. Its keys keep their order.
+            body: The body.
+            message_expiry_in_seconds: For how long the message is good; ``None`` and 0 mean the setting.
+        """
         if request_id is None:
             raise InvalidMessageError("No request ID")
         now = time.time()
         if message_expiry_in_seconds:
             expires_at, ttl_s = expiry_of(message_expiry_in_seconds, now)
+            push_within_s = push_limit(message_expiry_in_seconds)
         else:
             expires_at, ttl_s = now + self.message_expiry_in_seconds, self.message_expiry_in_seconds
-        envelope = build_envelope(request_id, meta, body, expires_at)
-        serializer = meta.get("serializer") or self.default_serializer
-        protocol_version = meta.get("protocol_version") or self.protocol_version
+            push_within_s = self._usual_push_limit_s
+        serializer = wire_meta.pop("serializer", None) or self._default_serializer or self.default_serializer
+        protocol_version = wire_meta.pop("protocol_version", None) or self.protocol_version
+        wire_meta[EXPIRY_KEY] = expires_at
+        envelope = {"request_id": request_id, "meta": wire_meta, "body": body}
         try:
             parts, size = self.serialize_message(protocol_version, envelope, serializer)
         except MessageTooLarge:
             self.meters.count("send.error.message_too_large")
             raise
-        return Outgoing(parts, size, expires_at, ttl_s, expires_at - now)
+        return Outgoing(parts, size, expires_at, ttl_s, push_within_s)
 
     def _serialize_message(
         self, protocol_version: ProtocolVersion, envelope: dict[str, Any], serializer: Serializer
@@ -276,6 +292,8 @@ class RedisTransportCore:
             self._look_at_size(envelope, size)
         chunk_size = self.chunk_messages_larger_than_bytes
         if chunk_size <= 0 or size <= chunk_size:
+            if protocol_version is ProtocolVersion.VERSION_3 and serializer.mime_type == USUAL_CONTENT_TYPE:
+                return [(USUAL_HEADER, blob)], size
             return [(frame_header(protocol_version, serializer.mime_type), blob)], size
         parts = split_into_frames(blob, protocol_version, serializer.mime_type, chunk_size)
         self.meters.observe("send.chunk_count", len(parts))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pysoa.common.transport.errors import InvalidMessageError
 from pysoa.common.transport.redis_gateway.constants import (
@@ -19,6 +19,8 @@ from pysoa.common.transport.redis_gateway.constants import (
 )
 
 __all__ = (
+    "USUAL_CONTENT_TYPE",
+    "USUAL_HEADER",
     "Frame",
     "frame_header",
     "parse_frame",
@@ -28,9 +30,11 @@ __all__ = (
 _HEADER = re.compile(rb"\s*(content-type|chunk-count|chunk-id)\s*:\s*([a-zA-Z0-9_/.\-]+)\s*;")
 _MAXIMUM_HEADER_BLOCK_BYTES = 512
 """Beyond this many bytes nothing is a header: real blocks have under 150."""
-_USUAL_PREFIX = b"pysoa-redis/3//content-type:application/msgpack;"
-_USUAL_PREFIX_LENGTH = len(_USUAL_PREFIX)
-_USUAL_CONTENT_TYPE = "application/msgpack"
+USUAL_CONTENT_TYPE: Final = "application/msgpack"
+"""The MIME type of nearly all payloads."""
+USUAL_HEADER: Final = b"pysoa-redis/3//content-type:application/msgpack;"
+"""What goes in front of such a payload in version 3, if the message is whole."""
+_USUAL_HEADER_LENGTH = len(USUAL_HEADER)
 _HIGHEST_ASCII = 0x7F
 
 
@@ -64,7 +68,7 @@ def parse_frame(message: bytes) -> Frame:
     """
     payload = usual_payload(message)
     if payload is not None:
-        return Frame(ProtocolVersion.VERSION_3, _USUAL_CONTENT_TYPE, None, None, payload)
+        return Frame(ProtocolVersion.VERSION_3, USUAL_CONTENT_TYPE, None, None, payload)
     return _parse_any_frame(message)
 
 
@@ -75,11 +79,11 @@ def usual_payload(message: bytes) -> bytes | None:
         message: One element of a Redis list.
     """
     if (
-        message.startswith(_USUAL_PREFIX)
-        and len(message) > _USUAL_PREFIX_LENGTH
-        and message[_USUAL_PREFIX_LENGTH] > _HIGHEST_ASCII  # a MessagePack map, so no further header
+        message.startswith(USUAL_HEADER)
+        and len(message) > _USUAL_HEADER_LENGTH
+        and message[_USUAL_HEADER_LENGTH] > _HIGHEST_ASCII  # a MessagePack map, so no further header
     ):
-        return message[_USUAL_PREFIX_LENGTH:]
+        return message[_USUAL_HEADER_LENGTH:]
     return None
 
 
@@ -94,8 +98,8 @@ def frame_header(
         chunk_count: In how many parts the message goes; 0 if it is not split.
         chunk_id: Which of the parts this is, counted from 1.
     """
-    if protocol_version is ProtocolVersion.VERSION_3 and content_type == _USUAL_CONTENT_TYPE:
-        start = _USUAL_PREFIX
+    if protocol_version is ProtocolVersion.VERSION_3 and content_type == USUAL_CONTENT_TYPE:
+        start = USUAL_HEADER
     else:
         start = _start_of_header(protocol_version, content_type)
     if not chunk_count:

@@ -117,6 +117,8 @@ class Backend(Protocol):
 
     metrics_counter_getter: Callable[[str], Counter] | None
     """Where to find counters by name; the transport that uses the backend sets it."""
+    has_one_master: bool
+    """Whether there is just one master, and that is known."""
 
     @property
     def ring_size(self) -> int:

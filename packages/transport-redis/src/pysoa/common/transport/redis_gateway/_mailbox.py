@@ -81,16 +81,13 @@ class Mailbox:
         self._unread: deque[Callable[[object], None]] = deque()
         self._forget_at = 0.0
         self._is_overdue = False
-        self._current_plan: WaitPlan | None = None
-        self._lists: ReplyLists | None = None
+        self.current_plan: WaitPlan | None = None
+        """What is being waited for, if anybody waits."""
+        self.known_lists: ReplyLists | None = None
+        """The lists, once they have been needed."""
         self._wait: Callable[[float], None] = core.meters.timed(
             "receive.pop_from_redis_queue", self._read_wait
         )
-
-    @property
-    def outstanding(self) -> int:
-        """How many requests are outstanding."""
-        return self._lists.outstanding if self._lists is not None else 0
 
     # Awaiting
 
@@ -100,17 +97,17 @@ class Mailbox:
         Raises:
             MessageSendError: It cannot be found out how many Redis masters there are.
         """
-        if self._lists is not None:
-            return self._lists
+        if self.known_lists is not None:
+            return self.known_lists
         try:
             ring_size = self._core.ring_size(time.monotonic() + COMMAND_LIMIT_S)
         except Exception as error:
             self._core.pusher.fail(error)
         with self._lock:
-            if self._lists is None:
+            if self.known_lists is None:
                 stem = f"{self._queue_name}.{self.client_id}!"
-                self._lists = ReplyLists(stem, self._core.QUEUE_NAME_PREFIX, ring_size)
-            return self._lists
+                self.known_lists = ReplyLists(stem, self._core.QUEUE_NAME_PREFIX, ring_size)
+            return self.known_lists
 
     def begin(self, lists: ReplyLists, request_id: object, life_s: float) -> Awaited:
         """Start to await the response to a request that is about to be sent.
@@ -147,24 +144,24 @@ class Mailbox:
 
     def abandon(self, request_id: object) -> None:
         """Await the response to a request no longer, and drop it if it still comes."""
-        if self._lists is None:
+        if self.known_lists is None:
             return
         with self._lock:
-            awaited = self._lists.awaited_by_id(request_id)
+            awaited = self.known_lists.awaited_by_id(request_id)
             if awaited is not None:
-                self._lists.give_up(awaited)
+                self.known_lists.give_up(awaited)
 
-    def wake_receiver_for(self, lists: ReplyLists, awaited: Awaited) -> None:
+    def wake_receiver_for(self, lists: ReplyLists, awaited: Awaited, plan: WaitPlan) -> None:
         """End the wait of another thread if an older server's answer to this request would go unnoticed.
 
         Args:
             lists: The lists.
             awaited: The request, which has just been sent.
+            plan: What the other thread waits for.
         """
-        plan = self._current_plan
-        if plan is None or not plan.is_wakeable or awaited.number < plan.covers_up_to:
+        if not plan.is_wakeable or awaited.number < plan.covers_up_to:
             return
-        self._current_plan = None
+        self.current_plan = None
         nothing = Outgoing(((b"", b""),), 0, time.time() + _WAKE_UP_TTL_S, _WAKE_UP_TTL_S, _WAKE_UP_TTL_S)
         shared = lists.shared
         try:
@@ -211,19 +208,19 @@ class Mailbox:
                 return None
             core = self._core
             wait_until = time.monotonic() + wait_s
-            connection = core.pusher.connect_to(0, core.pusher.deadline_for(outgoing))
+            connection = core.pusher.connect_to(0, time.monotonic() + outgoing.push_within_s)
             with self._lock:
                 # Connecting, after a fail-over for instance, may have taken much of the time.
                 left_s = max(wait_until - time.monotonic(), 0.0)
-                self._current_plan = plan = lists.plan_wait(left_s, 0)
+                self.current_plan = plan = lists.plan_wait(left_s, 0)
             push = core.pusher.start(connection, queue_name, packed_key, outgoing, plan.packed)
             self._push = push, awaited
             self._expect_replies(connection, plan)
-            lent, connection = connection, None
-            return self._soon_received(lists, awaited, lent, push, plan) or NOTHING
+            connection = None
+            return self._soon_received(lists, awaited, push, plan) or NOTHING
         finally:
             if connection is not None:
-                self._current_plan = None
+                self.current_plan = None
                 self._connection = connection
                 self._discard_connection()
             self._receiving.release()
@@ -232,11 +229,11 @@ class Mailbox:
         self,
         lists: ReplyLists,
         awaited: Awaited,
-        connection: CommandConnection,
         push: PushInFlight,
         plan: WaitPlan,
     ) -> ReceivedMessage | None:
-        if plan.drained is not None or self._core.meters.enabled:
+        connection = self._connection
+        if plan.drained is not None or self._core.meters.enabled or connection is None:
             return None  # there is more to it than to read one answer
         replies = push.replies
         count = push.form.reply_count
@@ -245,7 +242,7 @@ class Mailbox:
             connection.read_into(replies, count + 1, read_by, push.form.bytes_of_success)
             reply = replies.pop()
             self._unread.clear()
-            self._push = self._connection = self._current_plan = None
+            self._push = self._connection = self.current_plan = None
         except BaseException as error:
             if self._is_answer_hoped_for(error):
                 self._is_overdue = True
@@ -257,9 +254,11 @@ class Mailbox:
         else:
             self._core.backend().release(connection)
         try:
-            self._take_popped(reply)
+            popped = popped_key_and_element(reply)
         except BackendError:
-            reply = None  # the next wait has the same trouble, and tells
+            popped = None  # the next wait has the same trouble, and tells
+        if popped is not None:
+            self._received.append(popped)
         if not push.is_done:
             self._core.pusher.conclude(push, 0)
         return self._own_response(lists, awaited) if self._received else None
@@ -291,12 +290,9 @@ class Mailbox:
 
     # Receiving
 
-    def receive(self, timeout_s: float) -> ReceivedMessage:
+    def receive(self, lists: ReplyLists, timeout_s: float) -> ReceivedMessage:
         """Return the next response to an outstanding request; see the transport's method."""
         deadline = time.monotonic() + timeout_s
-        lists = self._lists
-        if lists is None:
-            return NOTHING
         if not self._receiving.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
             raise self._timeout()
         waits = 0
@@ -313,7 +309,7 @@ class Mailbox:
         finally:
             connection = None
             if not self._unread:
-                self._current_plan = None
+                self.current_plan = None
                 connection, self._connection = self._connection, None
             self._receiving.release()
             if connection is not None:
@@ -329,7 +325,7 @@ class Mailbox:
                 return False
             # In one step with making the plan: whoever begins to await a response from now on finds this
             # plan.
-            self._current_plan = plan = lists.plan_wait(remaining_s, waits_so_far)
+            self.current_plan = plan = lists.plan_wait(remaining_s, waits_so_far)
         try:
             if self._connection is None:
                 connect_by = time.monotonic() + min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
@@ -372,7 +368,7 @@ class Mailbox:
 
     def _old_connection(self, remaining_s: float) -> CommandConnection | None:
         # After a fail-over, or too long a silence, the old answer would be waited for in vain.
-        connection, lists = self._connection, self._lists
+        connection, lists = self._connection, self.known_lists
         now = time.monotonic()
         limit = now + min(max(remaining_s, READ_SLACK_S), CONNECT_LIMIT_S)
         if (
@@ -404,7 +400,8 @@ class Mailbox:
         if awaited is not None:
             read_by = min(read_by, push.deadline)
         try:
-            push.read_outcome(connection, read_by, is_followed=True)
+            form = push.form
+            connection.read_into(push.replies, form.reply_count, read_by, form.bytes_of_success)
         except BackendError as error:
             if awaited is None or (error.is_silence and time.monotonic() < push.deadline):
                 raise
@@ -429,8 +426,8 @@ class Mailbox:
             self._core.pusher.fail(error)
         except MessageSendError as failure:
             self._core.meters.count("send.error.transient")
-            if self._lists is not None:
-                self.stop(self._lists, awaited, failure)
+            if self.known_lists is not None:
+                self.stop(self.known_lists, awaited, failure)
             failure.request_id = awaited.request_id  # type: ignore[attr-defined]  # for the client
             raise
 

@@ -5,20 +5,17 @@ Pure code: clocks and serializers are given.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pysoa.common.serializer.base import Serializer
 from pysoa.common.transport.errors import InvalidMessageError, MessageTooLarge
 from pysoa.common.transport.redis_gateway._chunking import split_message
 from pysoa.common.transport.redis_gateway._commands import Part
-from pysoa.common.transport.redis_gateway._expiry import EXPIRY_KEY
 from pysoa.common.transport.redis_gateway._framing import frame_header
 from pysoa.common.transport.redis_gateway.constants import ProtocolFeature, ProtocolVersion
 
 __all__ = (
     "Envelope",
-    "build_envelope",
     "checked_request_id",
     "open_envelope",
     "split_into_frames",
@@ -37,25 +34,6 @@ class Envelope(NamedTuple):
     """The peer's meta, with the live serializer and protocol version that the message came in."""
     body: Any
     """The body, unchecked; ``None`` if there is none."""
-
-
-def build_envelope(
-    request_id: object, meta: Mapping[str, Any], body: object, expires_at: float
-) -> dict[str, Any]:
-    """Return what is serialized to send a message.
-
-    Args:
-        request_id: The id of the request, also in a response.
-        meta: The meta, which is not changed. Its keys keep their order; the serializer and the protocol
-            version that a receiving transport noted in it stay behind.
-        body: The body, which goes in as it is.
-        expires_at: When the message becomes worthless, in seconds since the Unix epoch.
-    """
-    wire_meta = {**meta}
-    wire_meta.pop(_SERIALIZER, None)
-    wire_meta.pop(_PROTOCOL_VERSION, None)
-    wire_meta[EXPIRY_KEY] = expires_at
-    return {"request_id": request_id, "meta": wire_meta, "body": body}
 
 
 def split_into_frames(

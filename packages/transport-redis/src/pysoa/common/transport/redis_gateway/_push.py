@@ -40,6 +40,7 @@ __all__ = (
     "PushInFlight",
     "Pusher",
     "RefusedPushError",
+    "push_limit",
 )
 
 COMMAND_LIMIT_S: Final = 5.0
@@ -69,8 +70,17 @@ class Outgoing(NamedTuple):
     """When it becomes worthless, in seconds since the Unix epoch."""
     ttl_s: int
     """For how many seconds its list must live at least."""
-    life_s: float
-    """For how many seconds it was good when it was made ready."""
+    push_within_s: float
+    """How many seconds Redis gets to take it, from when it was made ready."""
+
+
+def push_limit(life_s: float) -> float:
+    """Return how many seconds Redis gets to take a message.
+
+    Args:
+        life_s: For how many seconds the message is good.
+    """
+    return COMMAND_LIMIT_S if life_s >= COMMAND_LIMIT_S else max(life_s, _SHORTEST_LIMIT_S)
 
 
 def _last(reply: object) -> object:
@@ -129,23 +139,6 @@ class PushInFlight:
         self.replies: list[object] = []
         """What Redis has answered."""
 
-    def read_outcome(self, connection: CommandConnection, deadline: float, is_followed: bool) -> None:
-        """Read what Redis answers; after an error of silence, this can be called again.
-
-        Args:
-            connection: The connection on which the push was written.
-            deadline: When to give up, in ``time.monotonic()`` seconds.
-            is_followed: Whether a wait was written after the push, so that there is no hurry to hear of a
-                push that was successful.
-
-        Raises:
-            BackendError: The connection broke or the deadline passed.
-        """
-        form = self.form
-        connection.read_into(
-            self.replies, form.reply_count, deadline, form.bytes_of_success if is_followed else 0
-        )
-
     @property
     def is_done(self) -> bool:
         """Whether the answer says that the message was taken, and that nothing remains to be done."""
@@ -180,24 +173,17 @@ class Pusher:
         self._backend = backend
         self._queue_capacity = queue_capacity
         self._queue_full_retries = queue_full_retries
-        self.connect_to: Callable[[int, float], CommandConnection] = meters.timed(
-            "send.get_redis_connection", self._connect_to
-        )
+        self.connect_to: Callable[[int, float], CommandConnection] = self._connect_to
         """Borrow a connection to a master."""
         self.start: Callable[[CommandConnection, str, PackedKey, Outgoing, bytes], PushInFlight]
         self.start = meters.timed("send.send_message_to_redis_queue", self._start)
         """Write a push, and what comes next along with it; see :meth:`_start`."""
-        self._attempt = meters.timed("send.send_message_to_redis_queue", self._attempt)  # type: ignore[method-assign]
+        self.attempt_and_release: Callable[[CommandConnection, str, PackedKey, Outgoing], bool]
+        self.attempt_and_release = meters.timed("send.send_message_to_redis_queue", self._attempt_and_release)
+        """Push once, and give the connection back; see :meth:`_attempt_and_release`."""
         self._needs_script = False
         # A full list has a length of more digits than 1, so that the reply to a refused push is longer.
         self._plain_push = PLAIN_PUSH if queue_capacity >= 9 else URGENT_PLAIN_PUSH
-
-    def deadline_for(self, outgoing: Outgoing) -> float:
-        """Return until when, in ``time.monotonic()`` seconds, Redis may take to accept the message."""
-        life_s = outgoing.expires_at - time.time()
-        if life_s >= COMMAND_LIMIT_S:
-            return time.monotonic() + COMMAND_LIMIT_S
-        return time.monotonic() + max(life_s, _SHORTEST_LIMIT_S)
 
     def push(
         self,
@@ -220,7 +206,12 @@ class Pusher:
             MessageSendError: Redis did not take it.
         """
         try:
-            index = self._backend().index_for(queue_key, time.monotonic() + COMMAND_LIMIT_S)
+            backend = self._backend()
+            index = (
+                0
+                if backend.has_one_master
+                else backend.index_for(queue_key, time.monotonic() + COMMAND_LIMIT_S)
+            )
         except Exception as error:
             self.fail(error)
         self.push_to(index, queue_name, packed_key, outgoing, retry_budget_s)
@@ -249,8 +240,7 @@ class Pusher:
         if self._queue_full_retries < 0:
             raise self._full_list_error(queue_name, self._queue_full_retries)
         try:
-            deadline = self.deadline_for(outgoing)
-            connection = self.connect_to(index, deadline)
+            connection = self.connect_to(index, time.monotonic() + outgoing.push_within_s)
             if self.attempt_and_release(connection, queue_name, packed_key, outgoing):
                 return
         except MessageSendError:
@@ -259,7 +249,7 @@ class Pusher:
             self.fail(error)
         self._push_again(index, queue_name, packed_key, outgoing, retry_budget_s)
 
-    def attempt_and_release(
+    def _attempt_and_release(
         self, connection: CommandConnection, queue_name: str, packed_key: PackedKey, outgoing: Outgoing
     ) -> bool:
         """Push once, and give the connection back.
@@ -273,7 +263,9 @@ class Pusher:
         """
         backend = self._backend()
         try:
-            has_room = self._attempt(connection, queue_name, packed_key, outgoing)
+            push = self._start(connection, queue_name, packed_key, outgoing, b"")
+            connection.read_into(push.replies, push.form.reply_count, push.deadline)
+            has_room = push.is_done or self._complete(connection, push)
         except BaseException:
             backend.discard(connection)
             raise
@@ -338,8 +330,9 @@ class Pusher:
             self._meters.count("send.queue_full_retry")
             self._meters.count(f"send.queue_full_retry.retry_{retries + 1}")
             try:
-                deadline = self.deadline_for(outgoing)
-                connection = self._backend().acquire(index, deadline)
+                life_s = outgoing.expires_at - time.time()
+                outgoing = outgoing._replace(push_within_s=push_limit(life_s))
+                connection = self._backend().acquire(index, time.monotonic() + outgoing.push_within_s)
                 if self.attempt_and_release(connection, queue_name, packed_key, outgoing):
                     return
             except MessageSendError:
@@ -372,7 +365,8 @@ class Pusher:
         ) from error
 
     def _connect_to(self, index: int, deadline: float) -> CommandConnection:
-        return self._backend().acquire(index, deadline)
+        self.connect_to = self._meters.timed("send.get_redis_connection", self._backend().acquire)
+        return self.connect_to(index, deadline)
 
     def _start(
         self,
@@ -394,9 +388,7 @@ class Pusher:
         Raises:
             BackendError: The connection broke.
         """
-        deadline = time.monotonic() + (
-            COMMAND_LIMIT_S if outgoing.life_s >= COMMAND_LIMIT_S else max(outgoing.life_s, _SHORTEST_LIMIT_S)
-        )
+        deadline = time.monotonic() + outgoing.push_within_s
         if len(outgoing.parts) == 1 and not self._needs_script:
             form = self._plain_push
             data = pack_plain_push(packed_key, outgoing.ttl_s, outgoing.parts[0], next_commands)
@@ -407,14 +399,6 @@ class Pusher:
             data = pack(packed_key, self._queue_capacity, outgoing.ttl_s, outgoing.parts, next_commands)
         connection.write(data, deadline)
         return PushInFlight(queue_name, packed_key, outgoing, deadline, form, self._queue_capacity)
-
-    def _attempt(
-        self, connection: CommandConnection, queue_name: str, packed_key: PackedKey, outgoing: Outgoing
-    ) -> bool:
-        """Push once; see :meth:`attempt_and_release`. The connection stays borrowed."""
-        push = self._start(connection, queue_name, packed_key, outgoing, b"")
-        push.read_outcome(connection, push.deadline, is_followed=False)
-        return push.is_done or self._complete(connection, push)
 
     def _complete(self, connection: CommandConnection, push: PushInFlight) -> bool:
         """Do what remains to be done for a push that did not just succeed.

@@ -214,8 +214,8 @@ class ReplyLists:
         Returns:
             The request; ``None`` if it is not outstanding.
         """
-        awaited = self.awaited_by_id(request_id)
-        if awaited is None:
+        awaited = self._by_id.get(request_id)
+        if awaited is None or type(awaited.request_id) is not type(request_id):
             return None
         self.finish(awaited)
         self._last_answer_was_chunked = was_chunked
@@ -240,7 +240,11 @@ class ReplyLists:
             waits_so_far: How many waits there were since the caller came or got something.
         """
         if not (self._wide_answers_left or waits_so_far):
-            if len(self._by_list) == 1 and remaining_s >= _FIRST_SLICE_S and not self._expects_parts:
+            if (
+                len(self._by_list) == 1
+                and remaining_s >= _FIRST_SLICE_S
+                and not (self._last_answer_was_chunked or self.shared_chunks or self._partly_received)
+            ):
                 return self._first_narrow_plan
             return self._narrow_plan(min(remaining_s, _FIRST_SLICE_S), *self._plan_drain())
         drained, drain_count = self._plan_drain()
@@ -262,10 +266,6 @@ class ReplyLists:
         return WaitPlan(
             keys, timeout_s, drained, drain_count, self.sent, is_wakeable, self.master_index, packed
         )
-
-    @property
-    def _expects_parts(self) -> bool:
-        return self._last_answer_was_chunked or self.shared_chunks is not None or bool(self._partly_received)
 
     def _narrow_plan(self, timeout_s: float, drained: ReplyList | None, drain_count: int) -> WaitPlan:
         keys = [self.shared.packed_key]

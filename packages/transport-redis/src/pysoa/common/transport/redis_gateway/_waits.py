@@ -62,13 +62,12 @@ class Receiver:
         self._service_name = service_name
         self._meters = meters
         self.backend = backend
-        self.connect: Callable[[int, float], CommandConnection] = meters.timed(
-            "receive.get_redis_connection", self._connect
-        )
+        self.connect: Callable[[int, float], CommandConnection] = self._connect
         """Borrow a connection to a master."""
 
     def _connect(self, index: int, deadline: float) -> CommandConnection:
-        return self.backend().acquire(index, deadline)
+        self.connect = self._meters.timed("receive.get_redis_connection", self.backend().acquire)
+        return self.connect(index, deadline)
 
     def fail(self, error: Exception) -> NoReturn:
         """Raise the documented error for something that went wrong while waiting.
@@ -130,8 +129,10 @@ class RequestWait:
         self._one_key = (self._packed_key,)
         self.commands_to_start: Final = pack_blocking_pop(self._one_key, _SLICE_S)
         """Packed commands that start a wait, to be written along with something else."""
-        # By the index of the master that has not answered yet.
-        self._questions: dict[int, _Question] = {}
+        self.backend: Backend | None = None
+        """The backend, once it has been needed."""
+        self.pending: dict[int, Question] = {}
+        """Waits that have been started, and may have taken a request already, by the master's index."""
         self._shunned_until: dict[int, float] = {}
         self.next_message: Callable[[float], bytes | None] = meters.timed(
             "receive.pop_from_redis_queue", self._next_message
@@ -146,16 +147,11 @@ class RequestWait:
             push: What was written on it before, and has not been answered either.
             settle: What to do as soon as the outcome of the push is known, or the reason why it never will.
         """
-        self._questions[0] = _Question(connection, popped_element, _SLICE_S, push, settle)
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether a wait has been started, and may have taken a request already."""
-        return bool(self._questions)
+        self.pending[0] = Question(connection, popped_element, _SLICE_S, push, settle)
 
     def forget(self) -> None:
         """Leave waits that were started by the parent of this process to the parent."""
-        self._questions = {}
+        self.pending = {}
 
     def _next_message(self, timeout_s: float) -> bytes | None:
         """Wait for the next request.
@@ -169,27 +165,32 @@ class RequestWait:
         Raises:
             MessageReceiveError: No master could be asked.
         """
-        if self.is_interrupted and not self._questions:
+        if self.is_interrupted and not self.pending:
             return None
         deadline = time.monotonic() + timeout_s
         try:
-            backend = self._receiver.backend()
-            question = self._questions.get(0)
-            if question is not None and not question.is_overdue and backend.ring_size == 1:
-                del self._questions[0]
+            backend = self.backend or self.find_backend()
+            question = self.pending.get(0)
+            if question is not None and not question.is_overdue and backend.has_one_master:
+                del self.pending[0]
                 message = self._answer(backend, 0, question, deadline)
                 if message is not None:
                     backend.release(question.connection)
                     return message
                 return self._wait_on_one(backend, question.connection, deadline)
             first = backend.next_index(time.monotonic() + CONNECT_LIMIT_S)
-            if backend.ring_size == 1:
+            if backend.has_one_master:
                 return self._wait_on_one(backend, None, deadline)
             return self._wait_on_ring(backend, first, deadline)
         except MessageReceiveError:
             raise
         except Exception as error:
             self._receiver.fail(error)
+
+    def find_backend(self) -> Backend:
+        """Return the backend, built if there is none yet."""
+        self.backend = self._receiver.backend()
+        return self.backend
 
     def _wait_on_one(
         self, backend: Backend, connection: CommandConnection | None, deadline: float
@@ -253,8 +254,8 @@ class RequestWait:
         self._shunned_until.pop(index, None)
         return message
 
-    def _open_question(self, backend: Backend, index: int) -> _Question | None:
-        question = self._questions.get(index)
+    def _open_question(self, backend: Backend, index: int) -> Question | None:
+        question = self.pending.get(index)
         # After a fail-over the old master's answer would be waited for in vain.
         if question is not None and question.is_overdue:
             limit = time.monotonic() + CONNECT_LIMIT_S
@@ -262,15 +263,15 @@ class RequestWait:
                 left = BackendError("the server is no master any more", cause_name="ReadOnlyError")
                 question.give_up(backend, left)
                 question = None
-        self._questions.pop(index, None)
+        self.pending.pop(index, None)
         return question
 
-    def _ask(self, backend: Backend, connection: CommandConnection, timeout_s: float) -> _Question:
+    def _ask(self, backend: Backend, connection: CommandConnection, timeout_s: float) -> Question:
         if timeout_s:
-            question = _Question(connection, popped_element, timeout_s)
+            question = Question(connection, popped_element, timeout_s)
             command = pack_blocking_pop(self._one_key, timeout_s)
         else:
-            question = _Question(connection, _first_popped_element, 0.0)
+            question = Question(connection, _first_popped_element, 0.0)
             command = pack_pop_many(self._packed_key, 1)
         try:
             connection.write(command, question.answer_by)
@@ -279,7 +280,7 @@ class RequestWait:
             raise
         return question
 
-    def _answer(self, backend: Backend, index: int, question: _Question, deadline: float) -> bytes | None:
+    def _answer(self, backend: Backend, index: int, question: Question, deadline: float) -> bytes | None:
         """Read the answer to a question. If it does not come, it can still be read the next time.
 
         Args:
@@ -289,9 +290,17 @@ class RequestWait:
             deadline: Until when to be patient with a master that is silent.
         """
         read_by = question.answer_by
+        connection = question.connection
         while True:
             try:
-                return question.read(read_by)
+                push = question.push
+                if push is not None:
+                    form = push.form
+                    connection.read_into(push.replies, form.reply_count, read_by, form.bytes_of_success)
+                    question.push = None
+                    if not push.is_done and question.settle is not None:
+                        question.settle(push, None)
+                return question.taken(connection.read(read_by))
             except BackendError as error:
                 now = time.monotonic()
                 if not error.is_silence or now > question.forget_at:
@@ -299,7 +308,7 @@ class RequestWait:
                     raise
                 if self.is_interrupted or now >= deadline:
                     question.is_overdue = True
-                    self._questions[index] = question
+                    self.pending[index] = question
                     raise
                 read_by = min(now + _SLICE_S, deadline + READ_SLACK_S)
             except BaseException as error:
@@ -307,8 +316,18 @@ class RequestWait:
                 raise
 
 
-class _Question:
-    """A wait that Redis has been asked for, and has not answered yet."""
+class Question:
+    """A wait that Redis has been asked for, and has not answered yet.
+
+    Args:
+        connection: Where the answer will come.
+        taken: Takes the element out of the answer; ``None`` if there is none.
+        timeout_s: How long Redis was asked to wait.
+        push: What was written on the connection before, and has not been answered either.
+        settle: What to do as soon as the outcome of the push is known, or the reason why it never will.
+    """
+
+    __slots__ = ("answer_by", "connection", "forget_at", "is_overdue", "push", "settle", "taken")
 
     def __init__(
         self,
@@ -323,27 +342,16 @@ class _Question:
         self.answer_by = now + timeout_s + READ_SLACK_S
         self.forget_at = now + PATIENCE_S
         self.is_overdue = False
-        self._taken = taken
-        self._push = push
-        self._settle = settle
-
-    def read(self, deadline: float) -> bytes | None:
-        """Return the element that Redis gave, or ``None`` if it had none."""
-        push = self._push
-        if push is not None and self._settle is not None:
-            form = push.form
-            self.connection.read_into(push.replies, form.reply_count, deadline, form.bytes_of_success)
-            self._push = None
-            if not push.is_done:
-                self._settle(push, None)
-        return self._taken(self.connection.read(deadline))
+        self.taken = taken
+        self.push = push
+        self.settle = settle
 
     def give_up(self, backend: Backend, error: BaseException) -> None:
         """Wait for an answer no longer."""
         backend.discard(self.connection)
-        push, self._push = self._push, None
-        if push is not None and self._settle is not None:
-            self._settle(push, error)
+        push, self.push = self.push, None
+        if push is not None and self.settle is not None:
+            self.settle(push, error)
 
 
 def _unexpected(reply: object) -> BackendError:

@@ -61,14 +61,14 @@ class RedisClientTransport(ClientTransport):
             [int, dict[str, Any], dict[str, Any], float | None, float | None], ReceivedMessage
         ]
         self._send = meters.timed("send", self._send_request)
-        self._receive: Callable[[float], ReceivedMessage]
-        self._receive = meters.timed("receive", self._receive_response)
         self.start_afresh()
         _transports.add(self)
 
     def start_afresh(self) -> None:
         """Take a new name and await nothing. Done in every child that is forked off this process."""
         self._mailbox = Mailbox(self.core, self._send_queue_name)
+        self._receive: Callable[[ReplyLists, float], ReceivedMessage]
+        self._receive = self.core.meters.timed("receive", self._mailbox.receive)
 
     @property
     def client_id(self) -> str:
@@ -82,7 +82,8 @@ class RedisClientTransport(ClientTransport):
         If this is less than 1, calling ``receive_response_message`` returns ``(None, None, None)`` instead of
         raising a ``MessageReceiveTimeout``.
         """
-        return self._mailbox.outstanding
+        lists = self._mailbox.known_lists
+        return lists.outstanding if lists is not None else 0
 
     # Sending
 
@@ -128,7 +129,12 @@ class RedisClientTransport(ClientTransport):
             The response, if it came very soon, or one to another request; else a message of which all is
             ``None``, and :meth:`receive_response_message` is to be called.
         """
-        wait_s = self.core.timeout_or_default(receive_timeout_in_seconds)
+        core = self.core
+        wait_s = (
+            core.timeout_or_default(receive_timeout_in_seconds)
+            if receive_timeout_in_seconds
+            else core.receive_timeout_in_seconds
+        )
         return self._send(request_id, meta, body, message_expiry_in_seconds, wait_s)
 
     def _send_request(
@@ -143,7 +149,7 @@ class RedisClientTransport(ClientTransport):
         lists: ReplyLists | None = None
         awaited: Awaited | None = None
         try:
-            lists = mailbox.lists()
+            lists = mailbox.known_lists or mailbox.lists()
             if _wants_no_answer(body):
                 reply_list = lists.void
             else:
@@ -175,8 +181,8 @@ class RedisClientTransport(ClientTransport):
             if isinstance(error, TransientPySOATransportError):
                 core.meters.count("send.error.transient")
             raise
-        if awaited is not None:
-            mailbox.wake_receiver_for(lists, awaited)
+        if awaited is not None and mailbox.current_plan is not None:
+            mailbox.wake_receiver_for(lists, awaited, mailbox.current_plan)
         return NOTHING
 
     def abandon_request(self, request_id: int) -> None:
@@ -207,11 +213,17 @@ class RedisClientTransport(ClientTransport):
                 error's attribute ``request_id`` names it.
             InvalidMessage: A response cannot be deserialized. Likewise.
         """
-        timeout_s = self.core.timeout_or_default(receive_timeout_in_seconds)
-        if not self._mailbox.outstanding:
+        core = self.core
+        timeout_s = (
+            core.timeout_or_default(receive_timeout_in_seconds)
+            if receive_timeout_in_seconds
+            else core.receive_timeout_in_seconds
+        )
+        lists = self._mailbox.known_lists
+        if lists is None or not lists.outstanding:
             return NOTHING
         try:
-            return self._receive(timeout_s)
+            return self._receive(lists, timeout_s)
         except MessageReceiveTimeout:
             self.core.meters.count("receive.error.timeout")
             raise
@@ -220,9 +232,6 @@ class RedisClientTransport(ClientTransport):
         except TransientPySOATransportError:
             self.core.meters.count("receive.error.transient")
             raise
-
-    def _receive_response(self, timeout_s: float) -> ReceivedMessage:
-        return self._mailbox.receive(timeout_s)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.core!r})"

@@ -18,7 +18,7 @@ from pysoa.common.errors import Error, PySOAError
 from pysoa.common.serializer.errors import InvalidMessage
 from pysoa.common.transport.base import ReceivedMessage, ServerTransport
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout, MessageSendError
-from pysoa.common.transport.redis_gateway._commands import pack_key
+from pysoa.common.transport.redis_gateway._commands import PackedKey, pack_key
 from pysoa.common.transport.redis_gateway._full_lists import FullLists
 from pysoa.common.transport.redis_gateway._interfaces import CommandConnection
 from pysoa.common.transport.redis_gateway._messages import Envelope
@@ -38,6 +38,7 @@ __all__ = ("RedisServerTransport",)
 
 NoteLost: TypeAlias = Callable[[Exception], None]
 
+_MAXIMUM_USUAL_LISTS = 1024
 _RETRY_BUDGET_S = 1.0
 """For how long a worker waits for room in a reply list; meanwhile it serves nobody."""
 
@@ -72,6 +73,8 @@ class RedisServerTransport(ServerTransport):
         )
         self._wait = self.core.request_wait(self._receive_queue_name)
         self._full_lists = FullLists()
+        self._usual_lists: dict[str, PackedKey] = {}
+        """The packed keys of lists that 2.x clients share among their requests, and that had room."""
         self._impossible_reply_addresses = ("", self._receive_queue_name)
         meters = self.core.meters
         self._receive = self._receive_and_measure if meters.enabled else self._receive_request
@@ -211,7 +214,7 @@ class RedisServerTransport(ServerTransport):
 
     def _send_response(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
         queue_name = self._reply_queue_name(meta)
-        outgoing = self.core.prepare_message(request_id, meta, body, None)
+        outgoing = self.core.prepare_message(request_id, {**meta}, body, None)
         queue_key = self.core.QUEUE_NAME_PREFIX + queue_name
         budget_s = 0.0 if queue_name in self._full_lists else _RETRY_BUDGET_S
         try:
@@ -224,24 +227,28 @@ class RedisServerTransport(ServerTransport):
     def _send_response_and_wait(
         self, request_id: int, meta: dict[str, Any], body: dict[str, Any], note_lost: NoteLost
     ) -> None:
-        queue_name = self._reply_queue_name(meta)
-        if self._wait.is_pending or queue_name in self._full_lists or self.core.backend().ring_size != 1:
+        wait = self._wait
+        backend = wait.backend or wait.find_backend()
+        queue_name: Any = meta.get("shared_reply_to")
+        packed_key = self._usual_lists.get(queue_name) if type(queue_name) is str else None
+        if packed_key is None:
+            queue_name, packed_key = self._new_list(meta)
+        if wait.pending or packed_key is None or not backend.has_one_master:
             self._send_response(request_id, meta, body)
             return
-        outgoing = self.core.prepare_message(request_id, meta, body, None)
+        outgoing = self.core.prepare_message(request_id, {**meta}, body, None)
         pusher = self.core.pusher
-        packed_key = pack_key(self.core.QUEUE_NAME_PREFIX + queue_name)
         connection: CommandConnection | None = None
         try:
             connection = pusher.connect_to(0, time.monotonic() + COMMAND_LIMIT_S)
-            push = pusher.start(connection, queue_name, packed_key, outgoing, self._wait.commands_to_start)
+            push = pusher.start(connection, queue_name, packed_key, outgoing, wait.commands_to_start)
         except BaseException as error:
             if connection is not None:
-                self.core.backend().discard(connection)
+                backend.discard(connection)
             if isinstance(error, Exception):
                 pusher.fail(error)
             raise
-        self._wait.adopt(connection, push, functools.partial(self._settle, note_lost))
+        wait.adopt(connection, push, functools.partial(self._settle, note_lost))
 
     def _settle(self, note_lost: NoteLost, push: PushInFlight, reason: BaseException | None) -> None:
         """Take note that Redis did not accept a response, after a last attempt if that makes sense."""
@@ -276,8 +283,21 @@ class RedisServerTransport(ServerTransport):
             raise InvalidMessageError("Missing reply queue name")
         return reply_to
 
+    def _new_list(self, meta: dict[str, Any]) -> tuple[str, PackedKey | None]:
+        """Return where to send a response, and its packed key unless that list was full lately."""
+        queue_name = self._reply_queue_name(meta)
+        if queue_name in self._full_lists:
+            return queue_name, None
+        packed_key = pack_key(self.core.QUEUE_NAME_PREFIX + queue_name)
+        if queue_name == meta.get("shared_reply_to"):
+            if len(self._usual_lists) >= _MAXIMUM_USUAL_LISTS:
+                self._usual_lists.clear()
+            self._usual_lists[queue_name] = packed_key
+        return queue_name, packed_key
+
     def _remember_if_full(self, queue_name: str, error: MessageSendError) -> None:
         if isinstance(error, FullListError):
+            self._usual_lists.pop(queue_name, None)
             self._full_lists.add(queue_name)
 
     def leave_to_parent(self) -> None:

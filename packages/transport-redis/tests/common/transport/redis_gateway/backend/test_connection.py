@@ -14,6 +14,7 @@ import pytest
 from pysoa.common.transport.redis_gateway._interfaces import BackendError, ErrorReply
 from pysoa.common.transport.redis_gateway.backend._connection import RedisConnection
 from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint
+from pysoa.common.transport.redis_gateway.backend._pool import ConnectionPool
 from pysoa.test.redis_server import RedisServer
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -111,7 +112,7 @@ def test_connection_stays_usable_after_redis_refused_a_command(redis_server: Red
 
     assert isinstance(refusal, ErrorReply)
     assert ask(connection, soon()) == b"PONG"
-    assert connection.is_reusable()
+    assert not connection.has_unread_data()
     connection.close()
 
 
@@ -255,12 +256,11 @@ def close_at_once(connection: socket.socket) -> None:
 def test_command_is_sent_again_if_an_idle_connection_turns_out_closed_before_a_byte_left() -> None:
     with serving(close_at_once, answer(b"+PONG\r\n")) as endpoint:
         connection = RedisConnection(endpoint, None, soon())
-        assert connection.is_usable(soon()) or True  # As the pool does; the closing may come just after it.
-        connection._is_unused = True
-        wait_until(lambda: not connection._socket.is_quiet())
+        connection.is_unused = True  # As by the pool, if the closing came just after it had looked.
+        wait_until(lambda: bool(connection.has_news()))
         # The first send after the other side has closed is accepted and answered by a reset.
         with contextlib.suppress(OSError):
-            connection._send(b"x", soon())
+            connection._send_at_once(b"x")
         wait_until(lambda: _is_reset(connection))
 
         reply = ask(connection, soon())
@@ -271,7 +271,7 @@ def test_command_is_sent_again_if_an_idle_connection_turns_out_closed_before_a_b
 
 def _is_reset(connection: RedisConnection) -> bool:
     try:
-        connection._send(b"", soon())
+        connection._send_at_once(b"")
         connection._receive(time.monotonic())
     except OSError:
         return True
@@ -281,7 +281,7 @@ def _is_reset(connection: RedisConnection) -> bool:
 def test_command_is_not_sent_again_once_something_was_sent() -> None:
     with serving(answer(b"+PONG\r\n"), answer(b"+SECOND\r\n")) as endpoint:
         connection = RedisConnection(endpoint, None, soon())
-        assert connection.is_usable(soon())
+        connection.is_unused = True  # As by the pool.
         assert ask(connection, soon()) == b"PONG"
         connection._link.disconnect()
 
@@ -290,37 +290,39 @@ def test_command_is_not_sent_again_once_something_was_sent() -> None:
 
 
 def test_idle_connection_is_pinged_after_the_health_check_interval(redis_server: RedisServer) -> None:
-    connection = RedisConnection(endpoint_of(redis_server, health_check_interval=0.001), None, soon())
-    assert connection.is_reusable()
-    wait_until(lambda: time.monotonic() - connection._returned_at > 0.001)
+    pool = ConnectionPool(endpoint_of(redis_server, health_check_interval=0.001))
+    connection = pool.acquire(soon())
+    pool.release(connection)
+    wait_until(lambda: time.monotonic() - connection.returned_at > 0.001)
     redis_server.execute("CONFIG", "RESETSTAT")
 
-    assert connection.is_usable(soon())
+    assert pool.acquire(soon()) is connection
 
+    assert connection.is_unused
     assert b"cmdstat_ping:calls=1," in bytes(str(redis_server.execute("INFO", "commandstats")), "ascii")
-    connection.close()
+    pool.discard(connection)
 
 
-def test_idle_connection_that_does_not_answer_a_ping_is_unusable() -> None:
-    with serving(stay_silent) as silent:
+def test_idle_connection_that_does_not_answer_a_ping_is_replaced() -> None:
+    with serving(stay_silent, answer(b"+PONG\r\n")) as silent:
         host, port = silent.address.split(":")
-        endpoint = Endpoint({"host": host, "port": int(port), "health_check_interval": 0.001})
-        connection = RedisConnection(endpoint, None, soon())
-        assert connection.is_reusable()
-        wait_until(lambda: time.monotonic() - connection._returned_at > 0.001)
+        pool = ConnectionPool(Endpoint({"host": host, "port": int(port), "health_check_interval": 0.001}))
+        connection = pool.acquire(soon())
+        pool.release(connection)
+        wait_until(lambda: time.monotonic() - connection.returned_at > 0.001)
 
-        assert not connection.is_usable(soon(0.1))
+        other = pool.acquire(soon(0.5))
 
-        connection.close()
+        assert other is not connection
+        pool.discard(other)
 
 
-def test_connection_with_a_reply_left_over_is_not_reusable(redis_server: RedisServer) -> None:
+def test_connection_with_a_reply_left_over_says_so(redis_server: RedisServer) -> None:
     connection = RedisConnection(endpoint_of(redis_server), None, soon())
     connection.write(PING + PING, soon())
     connection.read(soon())
-    wait_until(lambda: connection._has_data() or not connection._socket.is_quiet())
 
-    assert not (connection.is_reusable() and connection.is_usable(soon()))
+    wait_until(lambda: connection.has_unread_data() or bool(connection.has_news()))
 
     connection.close()
 

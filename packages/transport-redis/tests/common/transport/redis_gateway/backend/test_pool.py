@@ -75,7 +75,7 @@ def test_connection_with_a_reply_that_nobody_read_is_not_lent_again(server: Redi
     pool = pool_of(server)
     connection = pool.acquire(soon())
     connection.write(PING, soon())
-    while connection.is_usable(soon()):
+    while not connection.has_news():
         time.sleep(0.002)
     pool.release(connection)
 

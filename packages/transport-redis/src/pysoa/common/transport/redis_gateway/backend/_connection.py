@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from pysoa.common.transport.redis_gateway._interfaces import BackendError
@@ -32,15 +33,16 @@ class RedisConnection:
         "_endpoint",
         "_feed",
         "_gets",
-        "_has_data",
-        "_is_quiet",
-        "_is_unused",
         "_link",
         "_receive",
-        "_returned_at",
-        "_send",
+        "_send_at_once",
+        "_send_rest",
         "_socket",
+        "has_news",
+        "has_unread_data",
+        "is_unused",
         "pool",
+        "returned_at",
     )
 
     def __init__(self, endpoint: Endpoint, pool: object, deadline: float) -> None:
@@ -66,15 +68,20 @@ class RedisConnection:
         reader = new_reply_reader()
         self._feed = reader.feed
         self._gets = reader.gets
-        self._has_data = reader.has_data
+        self.has_unread_data: Callable[[], bool] = reader.has_data
+        """Tells whether bytes that came were not read as replies."""
         self._socket = command_socket(connected, self._endpoint.read_size)
-        self._is_quiet = self._socket.is_quiet
-        self._send = self._socket.send
+        self.has_news: Callable[[], object] = self._socket.has_news
+        """Returns something true if anything has come, or the connection is closed. Never waits."""
+        self._send_at_once = self._socket.send_at_once
+        self._send_rest = self._socket.send_rest
         self._receive = self._socket.receive
         self._buffer = self._socket.buffer
         # A new connection that fails at its first command is no stale one.
-        self._is_unused = False
-        self._returned_at = 0.0
+        self.is_unused = False
+        """Whether nothing was written since the connection was taken from its pool, where it had lain."""
+        self.returned_at = 0.0
+        """When it came back to its pool, if anybody has to know, in ``time.monotonic()`` seconds."""
 
     def write(self, data: bytes, deadline: float) -> None:
         """Write packed commands.
@@ -87,24 +94,26 @@ class RedisConnection:
             BackendError: The connection broke or the deadline passed. Discard the connection.
         """
         try:
-            self._send(data, deadline)
+            try:
+                sent = self._send_at_once(data)
+            except BlockingIOError:
+                sent = 0
+            if sent != len(data):
+                self._send_rest(memoryview(data)[sent:], deadline)
         except (BrokenPipeError, ConnectionResetError) as error:
-            if not self._is_unused:
+            if not self.is_unused:
                 raise self._translated(error) from None
             self._write_on_new_connection(data, deadline)
         except Exception as error:
             raise self._translated(error) from None
-        self._is_unused = False
+        self.is_unused = False
 
     def _write_on_new_connection(self, data: bytes, deadline: float) -> None:
         # The server closed the connection while it lay in the pool, and not one byte has left since it was
         # taken from there. So nothing can have been run, and it is safe to send it once more.
         self.close()
         self._open(deadline)
-        try:
-            self._send(data, deadline)
-        except Exception as error:
-            raise self._translated(error) from None
+        self.write(data, deadline)
 
     def read(self, deadline: float) -> object:
         """Read the reply to one command.
@@ -122,7 +131,10 @@ class RedisConnection:
         try:
             reply = self._gets()
             if reply is INCOMPLETE:
-                reply = self._received_reply(deadline, 0)
+                self._feed(self._buffer, 0, self._receive(deadline))
+                reply = self._gets()
+                if reply is INCOMPLETE:
+                    reply = self._rest_of_reply(deadline)
         except Exception as error:
             raise self._failure(error) from None
         if reply.__class__ is UnavailableReply:
@@ -135,17 +147,15 @@ class RedisConnection:
             while len(replies) < count:
                 reply = self._gets()
                 if reply is INCOMPLETE:
-                    reply = self._received_reply(deadline, uninteresting)
+                    self._feed(self._buffer, 0, self._receive(deadline, uninteresting))
+                    reply = self._gets()
+                    if reply is INCOMPLETE:
+                        reply = self._rest_of_reply(deadline)
                 if reply.__class__ is UnavailableReply:
                     raise self._unavailable(reply)
                 replies.append(reply)
         except Exception as error:
             raise self._failure(error) from None
-
-    def _received_reply(self, deadline: float, uninteresting: int) -> object:
-        self._feed(self._buffer, 0, self._receive(deadline, uninteresting))
-        reply = self._gets()
-        return self._rest_of_reply(deadline) if reply is INCOMPLETE else reply
 
     def _rest_of_reply(self, deadline: float) -> object:
         stop_at: float | None = None
@@ -177,34 +187,19 @@ class RedisConnection:
 
     # For the pool
 
-    def is_usable(self, deadline: float) -> bool:
-        """Tell whether a connection from the pool is still open, with no reply left in it.
+    def answers_ping(self, deadline: float) -> bool:
+        """Tell whether the server answers.
 
         Args:
-            deadline: When to give up, if the server has to be asked.
+            deadline: When to give up, in ``time.monotonic()`` seconds.
         """
-        if not self._is_quiet():
-            return False
-        self._is_unused = True
-        interval_s = self._endpoint.health_check_interval_s
-        if interval_s and time.monotonic() - self._returned_at >= interval_s:
-            return self._answers_ping(deadline)
-        return True
-
-    def _answers_ping(self, deadline: float) -> bool:
         try:
             self.write(_PING, deadline)
             is_answered = self.read(deadline) == b"PONG"
         except BackendError:
             return False
-        self._is_unused = True
+        self.is_unused = True
         return is_answered
-
-    def is_reusable(self) -> bool:
-        """Tell whether every byte that came was read, and note the time."""
-        if self._endpoint.health_check_interval_s:
-            self._returned_at = time.monotonic()
-        return not self._has_data()
 
     def close(self) -> None:
         """Close the connection; in a process forked off since, only this process' end of it. Never raises."""

@@ -29,6 +29,7 @@ class ConnectionPool:
         self._idle: list[RedisConnection] = []
         self._is_closed = False
         self._permits = _permits(endpoint)
+        self._health_check_interval_s = endpoint.health_check_interval_s
         self.acquire: Callable[[float], RedisConnection] = (
             self._open_connection if self._permits is None else self._permitted_connection
         )
@@ -48,9 +49,16 @@ class ConnectionPool:
                 connection = self._idle.pop()
             except IndexError:
                 return RedisConnection(self.endpoint, self, deadline)
-            if connection.is_usable(deadline):
+            if not connection.has_news() and (
+                self._health_check_interval_s == 0 or self._is_healthy(connection, deadline)
+            ):
+                connection.is_unused = True
                 return connection
             connection.close()
+
+    def _is_healthy(self, connection: RedisConnection, deadline: float) -> bool:
+        idle_s = time.monotonic() - connection.returned_at
+        return idle_s < self._health_check_interval_s or connection.answers_ping(deadline)
 
     def _permitted_connection(self, deadline: float) -> RedisConnection:
         self._wait_for_permit(deadline)
@@ -66,9 +74,11 @@ class ConnectionPool:
         Args:
             connection: One that this pool lent.
         """
-        if self._is_closed or not connection.is_reusable():
+        if self._is_closed or connection.has_unread_data():
             connection.close()
         else:
+            if self._health_check_interval_s:
+                connection.returned_at = time.monotonic()
             self._idle.append(connection)
         if self._permits is not None:
             self._return_permit()

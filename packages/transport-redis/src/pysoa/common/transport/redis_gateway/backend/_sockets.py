@@ -7,11 +7,13 @@ clock. For the same reason it can be told not to be woken for too few bytes (``S
 
 from __future__ import annotations
 
+import functools
 import select
 import socket
 import ssl
 import struct
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 __all__ = (
@@ -34,13 +36,28 @@ class CommandSocket(Protocol):
     buffer: bytearray
     """Where :meth:`receive` puts what came."""
 
-    def send(self, data: bytes, deadline: float) -> None:
-        """Send all of the data.
+    def has_news(self) -> object:
+        """Return something true if anything has come, or the connection is closed. Never waits.
+
+        After a wait that few bytes did not end, as few bytes that have come since may go unnoticed.
+        """
+        ...
+
+    def send_at_once(self, data: bytes, /) -> int:
+        """Send what can be sent without a time limit, and return how many bytes these are; 0 perhaps.
+
+        Raises:
+            BlockingIOError: None.
+            OSError: The connection is broken; nothing at all was sent.
+        """
+        ...
+
+    def send_rest(self, rest: memoryview, deadline: float) -> None:
+        """Send what :attr:`send_at_once` has left.
 
         Raises:
             BrokenOffError: The connection broke, and some of the data may have been sent.
             TimeoutError: Not all was sent by the deadline.
-            OSError: The connection is broken; nothing at all was sent.
         """
         ...
 
@@ -55,13 +72,6 @@ class CommandSocket(Protocol):
         Raises:
             TimeoutError: Nothing came by the deadline. What did come is returned, however late it is seen.
             OSError: The connection is broken.
-        """
-        ...
-
-    def is_quiet(self) -> bool:
-        """Tell whether the connection is open and nothing has come. Never waits.
-
-        After a wait that few bytes did not end, as few bytes that have come since may go unnoticed.
         """
         ...
 
@@ -90,6 +100,7 @@ class _TickingSocket:
         connected.settimeout(None)
         self.buffer = bytearray(buffer_size)
         self._send = connected.send
+        self.send_at_once: Callable[[bytes], int] = connected.send
         self._receive_into = connected.recv_into
         self._set_option = connected.setsockopt
         self._low_water = 1
@@ -97,16 +108,9 @@ class _TickingSocket:
         poller = select.poll()
         poller.register(connected, select.POLLIN)
         self._poll = poller.poll
+        self.has_news: Callable[[], object] = functools.partial(poller.poll, 0)
 
-    def send(self, data: bytes, deadline: float) -> None:
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            sent = 0
-        if sent != len(data):
-            self._send_rest(memoryview(data)[sent:], deadline)
-
-    def _send_rest(self, rest: memoryview, deadline: float) -> None:
+    def send_rest(self, rest: memoryview, deadline: float) -> None:
         while rest:
             if time.monotonic() >= deadline:
                 raise TimeoutError
@@ -145,9 +149,6 @@ class _TickingSocket:
         self._set_option(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
         self._low_water = size
 
-    def is_quiet(self) -> bool:
-        return not self._poll(0)
-
 
 class _TimedSocket:
     """A socket that is given a time limit before each step. With TLS, the kernel cannot wake a read."""
@@ -156,8 +157,11 @@ class _TimedSocket:
         self.buffer = bytearray(buffer_size)
         self._socket = connected
 
-    def send(self, data: bytes, deadline: float) -> None:
-        rest = memoryview(data)
+    @staticmethod
+    def send_at_once(_data: bytes) -> int:
+        return 0
+
+    def send_rest(self, rest: memoryview, deadline: float) -> None:
         while rest:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
@@ -175,16 +179,16 @@ class _TimedSocket:
             raise _closed()
         return size
 
-    def is_quiet(self) -> bool:
+    def has_news(self) -> bool:
         self._socket.setblocking(False)
         try:
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             # TLS may have read something after all, such as tickets and new keys, but no data.
-            return True
-        except OSError:
             return False
-        return False
+        except OSError:
+            return True
+        return True
 
 
 def _closed() -> ConnectionResetError:

@@ -86,8 +86,7 @@ class BaseRedisClient(abc.ABC):
         Args:
             ring_size: How many masters there are; 0 if that must be asked for first.
         """
-        self._ring_size = ring_size
-        self._indexes = _endless_indexes(ring_size)
+        self._set_ring_size(ring_size)
         _survivors.add(self)
 
     # The ring
@@ -131,6 +130,8 @@ class BaseRedisClient(abc.ABC):
     def _set_ring_size(self, ring_size: int) -> None:
         self._indexes = _endless_indexes(ring_size)
         self._ring_size = ring_size
+        self.has_one_master: bool = ring_size == 1
+        """Whether there is just one master, and that is known."""
 
     def _get_consistent_hash_index(self, value: str) -> int:
         return ring_index(value, self.ring_size)
@@ -173,7 +174,8 @@ class BaseRedisClient(abc.ABC):
         Args:
             connection: One that this backend lent.
         """
-        _pool_of(connection).release(connection)
+        lent: Any = connection  # by a pool
+        lent.pool.release(connection)
 
     def discard(self, connection: CommandConnection) -> None:
         """Close a connection that is broken or still owes replies.
