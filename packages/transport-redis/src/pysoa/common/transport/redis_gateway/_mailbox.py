@@ -437,15 +437,19 @@ class Mailbox:
             self._received.append(popped)
 
     def _take_drained(self, key: bytes, reply: object) -> None:
-        self._received.extend((key, message) for message in popped_elements(reply))
+        self._received.extend([(key, message) for message in popped_elements(reply)])
 
     def _next_received(self, lists: ReplyLists) -> ReceivedMessage | None:
         """Return the next response among what has come, or ``None`` if a wait is needed first."""
         while self._received:
             key, message = self._received.popleft()
-            usual = self._usual_response(lists, key, message)
-            if usual is not None:
-                return usual
+            if key == lists.shared.key and lists.shared_chunks is None:
+                # Nearly all responses are whole, on the shared list, in order, and awaited.
+                usual = self._core.usual_message(message)
+                if usual is not None:
+                    with self._lock:
+                        if lists.claim_shared(usual.request_id, was_chunked=False):
+                            return usual
             try:
                 with self._lock:
                     arrival = take_element(lists, key, message, self._core.service_name)
@@ -461,17 +465,6 @@ class Mailbox:
                     self._received.appendleft((key, message))
             else:
                 if response is not None:
-                    return response
-        return None
-
-    def _usual_response(self, lists: ReplyLists, key: bytes, message: bytes) -> ReceivedMessage | None:
-        """Return what nearly all responses are: whole, on the shared list, in order, and awaited."""
-        if lists.shared_chunks is not None or key != lists.shared.key:
-            return None
-        response = self._core.usual_message(message)
-        if response is not None:
-            with self._lock:
-                if lists.claim_shared(response.request_id, was_chunked=False):
                     return response
         return None
 

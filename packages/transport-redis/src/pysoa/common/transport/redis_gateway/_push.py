@@ -206,12 +206,7 @@ class Pusher:
             MessageSendError: Redis did not take it.
         """
         try:
-            backend = self._backend()
-            index = (
-                0
-                if backend.has_one_master
-                else backend.index_for(queue_key, time.monotonic() + COMMAND_LIMIT_S)
-            )
+            index = self._backend().index_for(queue_key, time.monotonic() + COMMAND_LIMIT_S)
         except Exception as error:
             self.fail(error)
         self.push_to(index, queue_name, packed_key, outgoing, retry_budget_s)

@@ -42,6 +42,7 @@ _SLICE_S: Final = 0.5
 _PICK_UP_WITHIN_S: Final = 0.08
 _SHORTEST_SLICE_S: Final = 0.01
 _SHUN_MASTER_S: Final = 1.0
+_BYTES: Final = frozenset({bytes})
 
 _logger = logging.getLogger(__name__)
 
@@ -407,7 +408,7 @@ def popped_elements(reply: object) -> Sequence[bytes]:
     if reply is None:
         return ()
     elements: Any = reply
-    if isinstance(reply, list) and all(isinstance(element, bytes) for element in elements):
+    if isinstance(reply, list) and _BYTES.issuperset(map(type, elements)):
         return cast("list[bytes]", reply)
     raise _unexpected(elements)
 

@@ -170,7 +170,9 @@ class RedisClientTransport(ClientTransport):
                     core.pusher.fail(error)
                 if received is not None:
                     return received
-            if wait_s is None:
+            if wait_s is None and lists.ring_size == 1:
+                core.pusher.push_to(0, queue_name, packed_key, outgoing)
+            elif wait_s is None:
                 core.pusher.push(queue_name, self._send_queue_key, packed_key, outgoing)
             else:
                 # No other thread receives as long as this one is going to. So it must not wait for room.
