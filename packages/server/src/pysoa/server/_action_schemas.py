@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
-from pysoa.common._schemas import compile_schema
+from pysoa.common._schemas import CompiledSchema, compile_schema
 
-__all__ = ("ActionSchemas", "schemas_of")
-
-
-_type_of: Any = type  # what it returns takes attributes, as any class does
-
-
-class _Validator(Protocol):
-    def errors(self, value: Any) -> Sequence[Any]: ...
+__all__ = ("NO_SCHEMAS", "ActionSchemas", "compile_schemas")
 
 
 class ActionSchemas(NamedTuple):
-    """What checks the bodies of an action, and the schemas that it was made from."""
+    """The schemas of an action, and what checks its bodies by them."""
 
     request_schema: Any
     response_schema: Any
-    request: _Validator | None
-    response: _Validator | None
+    request: CompiledSchema | None
+    response: CompiledSchema | None
 
 
-def schemas_of(action: Any) -> ActionSchemas:
-    """Return what checks the bodies of this action.
+NO_SCHEMAS: Final = ActionSchemas(None, None, None, None)
 
-    The schemas of an action class are compiled when they are first needed, and again when the class gets
-    others. A schema that an object has for itself is used as it is, since it may be another one each time. An
-    attribute that holds nothing true stands for no schema.
+
+def compile_schemas(action_class: Any, request_schema: Any, response_schema: Any) -> ActionSchemas:
+    """Return what checks the bodies of an action by its schemas, and keep it as ``_schemas`` of its class.
+
+    A schema that an object has for itself is neither kept nor compiled, since it may be another one each
+    time. An attribute that holds nothing true stands for no schema.
     """
-    request_schema: Any = action.request_schema
-    response_schema: Any = action.response_schema
-    cls = _type_of(action)
-    schemas: ActionSchemas | None = cls.__dict__.get("_schemas")
-    if (
-        schemas is not None
-        and schemas.request_schema is request_schema
-        and schemas.response_schema is response_schema
-    ):
-        return schemas
-    if cls.request_schema is not request_schema or cls.response_schema is not response_schema:
-        return ActionSchemas(request_schema, response_schema, request_schema or None, response_schema or None)
+    are_of_class = (
+        action_class.request_schema is request_schema and action_class.response_schema is response_schema
+    )
+    make = compile_schema if are_of_class else CompiledSchema
     schemas = ActionSchemas(
         request_schema,
         response_schema,
-        compile_schema(request_schema) if request_schema else None,
-        compile_schema(response_schema) if response_schema else None,
+        make(request_schema) if request_schema else None,
+        make(response_schema) if response_schema else None,
     )
-    cls._schemas = schemas
+    if are_of_class:
+        action_class._schemas = schemas
     return schemas

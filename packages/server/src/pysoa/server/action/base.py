@@ -9,7 +9,7 @@ from pysoa.common._envelope import successful_action_response
 from pysoa.common.errors import Error
 from pysoa.common.interfaces import Schema
 from pysoa.common.types import ActionResponse
-from pysoa.server._action_schemas import ActionSchemas, schemas_of
+from pysoa.server._action_schemas import NO_SCHEMAS, ActionSchemas, compile_schemas
 from pysoa.server.errors import ActionError, ResponseValidationError
 from pysoa.server.settings import ServerSettings
 from pysoa.server.types import ActionInterface, EnrichedActionRequest, RequestBody, ResponseBody
@@ -35,7 +35,7 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
     response_schema: ClassVar[Schema | None] = None
     """What the response body must look like; ``None`` accepts everything."""
 
-    _schemas: ClassVar[ActionSchemas | None] = None
+    _schemas: ClassVar[ActionSchemas] = NO_SCHEMAS
 
     def __init__(self, settings: ServerSettings | None = None) -> None:
         """Construct the action, for one execution.
@@ -86,8 +86,12 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
                 done.
             ResponseValidationError: What :meth:`run` returned does not fit the response schema.
         """
-        schemas = schemas_of(self)
-        if schemas.request is not None:
+        request_schema, response_schema = self.request_schema, self.response_schema
+        schemas = self._schemas
+        if schemas.request_schema is not request_schema or schemas.response_schema is not response_schema:
+            schemas = compile_schemas(type(self), request_schema, response_schema)
+
+        if schemas.request is not None and not schemas.request.is_certainly_valid(action_request.body):
             errors = schemas.request.errors(action_request.body)
             if errors:
                 raise ActionError(
@@ -106,7 +110,7 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
         self.validate(action_request)
         body: Any = self.run(action_request)  # whatever type it is declared as
 
-        if schemas.response is not None:
+        if schemas.response is not None and not schemas.response.is_certainly_valid(body):
             errors = schemas.response.errors(body)
             if errors:
                 raise ResponseValidationError(action_request.action, errors)
