@@ -11,6 +11,7 @@ from pysoa.common._envelope import (
     job_response_from_dict,
     job_response_to_dict,
     knows_is_caller_error,
+    successful_response_to_dict,
 )
 from pysoa.common.errors import Error
 from pysoa.common.transport.errors import InvalidMessageError
@@ -131,6 +132,36 @@ def test_additional_fields_of_response_subclasses_are_sent() -> None:
         "actions": [{"action": "a", "errors": [_ERROR_DICT], "body": {}, "cost": 5}],
         "cost": 7,
     }
+
+
+def test_successful_response_of_one_action_looks_the_same_for_every_client() -> None:
+    response = JobResponse([], {"correlation_id": "c"}, [ActionResponse("a", [], {"b": ({1},)})])
+
+    message = successful_response_to_dict(response)
+
+    assert message is not None
+    for knows_all in (True, False):
+        assert message == job_response_to_dict(response, with_is_caller_error=knows_all)
+    assert list(message) == ["errors", "context", "actions"]
+    assert list(message["actions"][0]) == ["action", "errors", "body"]
+    assert message["actions"][0]["body"] is response.actions[0].body
+    assert message["context"] is response.context
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        JobResponse([_ERROR], {}, [ActionResponse("a")]),
+        JobResponse([], {}, [ActionResponse("a", [_ERROR])]),
+        JobResponse([], {}, []),
+        JobResponse([], {}, [ActionResponse("a"), ActionResponse("b")]),
+        _JobResponseWithCost([], {}, [ActionResponse("a")], 7),
+        JobResponse([], {}, [_ResponseWithCost("a", [], {}, 5)]),
+    ],
+    ids=["job error", "action error", "no action", "two actions", "own job response", "own action response"],
+)
+def test_any_other_response_takes_the_general_way(response: JobResponse) -> None:
+    assert successful_response_to_dict(response) is None
 
 
 def test_response_survives_the_way_to_the_client() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pysoa.common._log_context import push_request_context
+from pysoa.common._log_context import request_contexts
 from pysoa.common.logging import PySOALogContextFilter
 
 
@@ -111,11 +111,12 @@ def test_context_keys_that_are_names_of_parameters_break_nothing() -> None:
 
 
 def test_context_keys_that_are_no_strings_break_nothing() -> None:
-    push_request_context({b"bytes": 1, 2: 3, "request_id": 9})
+    context: dict[Any, Any] = {b"bytes": 1, 2: 3, "request_id": 9}
+    token = request_contexts.set((context,))
 
     attributes = _attributes_of_record()
 
-    PySOALogContextFilter.clear_logging_request_context()
+    request_contexts.reset(token)
     assert attributes["request_id"] == 9
 
 

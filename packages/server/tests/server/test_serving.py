@@ -429,6 +429,47 @@ def test_log_records_of_a_request_show_its_ids_and_action(caplog: pytest.LogCapt
     assert (after["correlation_id"], after["request_id"], after["action_name"]) == ("--", "--", "(n/a)")
 
 
+def _set_too_often() -> None:
+    PySOALogContextFilter.set_logging_request_context(request_id="of the action")
+    PySOALogContextFilter.set_logging_action_name("another")
+
+
+def _clear_too_often() -> None:
+    for _ in range(3):
+        PySOALogContextFilter.clear_logging_request_context()
+        PySOALogContextFilter.clear_logging_action_name()
+
+
+@pytest.mark.parametrize("meddle", [_set_too_often, _clear_too_often])
+def test_what_was_current_before_a_request_is_so_again_whatever_its_action_sets_or_clears(
+    meddle: Callable[[], None],
+) -> None:
+    def meddles(settings: Any) -> Callable[[Any], ActionResponse]:
+        def run(request: Any) -> ActionResponse:
+            meddle()
+            return ActionResponse(request.action)
+
+        return run
+
+    class MeddlingServer(PingServer):
+        action_class_map = {"meddles": meddles}
+
+    server = make_server(ScriptedTransport(message(job("meddles"))), MeddlingServer)
+    PySOALogContextFilter.set_logging_request_context(request_id="of the program")
+    PySOALogContextFilter.set_logging_action_name("of the program")
+
+    server.handle_next_request()
+
+    context = PySOALogContextFilter.get_logging_request_context()
+    action_name = PySOALogContextFilter.get_logging_action_name()
+    PySOALogContextFilter.clear_logging_request_context()
+    PySOALogContextFilter.clear_logging_action_name()
+    assert context == {"request_id": "of the program"}
+    assert action_name == "of the program"
+    assert PySOALogContextFilter.get_logging_request_context() is None
+    assert PySOALogContextFilter.get_logging_action_name() is None
+
+
 @pytest.mark.parametrize("failing_line", ["Job request", "Job response"])
 def test_request_is_answered_when_it_cannot_be_logged(
     failing_line: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

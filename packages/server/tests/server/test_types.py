@@ -156,12 +156,24 @@ def test_client_is_made_by_its_first_use_and_only_once() -> None:
 
 
 def test_client_hands_on_the_context_with_which_the_job_arrived() -> None:
-    context = {"correlation_id": "the-id", "switches": [1]}
-    lazy: Any = LazyClient(make_server().make_client, context)
-    request = make_request(client=lazy)
+    class Adds(Shows):
+        def run(self, request: EnrichedActionRequest) -> dict[str, Any]:
+            request.context["added"] = "by an action"
+            return super().run(request)
 
-    context["added"] = "by an action"
+    class AddingServer(LocalServer):
+        action_class_map = {"adds": Adds}
 
+    response = make_server(AddingServer).process_job(
+        {
+            "control": {"continue_on_error": False},
+            "context": {"correlation_id": "the-id", "switches": [1]},
+            "actions": [{"action": "adds", "body": {}}],
+        }
+    )
+
+    request: EnrichedActionRequest = response.actions[0].body["request"]
+    assert request.context["added"] == "by an action"
     assert request.client.context == {
         "correlation_id": "the-id",
         "switches": [1],

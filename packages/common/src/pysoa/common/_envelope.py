@@ -27,6 +27,7 @@ __all__ = (
     "knows_is_caller_error",
     "successful_action_response",
     "successful_job_response",
+    "successful_response_to_dict",
     "to_plain",
 )
 
@@ -68,6 +69,29 @@ def job_response_to_dict(job_response: JobResponse, with_is_caller_error: bool) 
     response["errors"] = errors
     response["actions"] = actions
     return response
+
+
+def successful_response_to_dict(job_response: JobResponse) -> dict[str, Any] | None:
+    """Do what :func:`job_response_to_dict` does, for a single action that succeeded; else return ``None``.
+
+    Most responses are such, and they look the same for every client, since they hold no errors.
+    """
+    actions = job_response.actions
+    if (
+        type(job_response) is not JobResponse
+        or job_response.errors
+        or type(actions) is not _List
+        or len(actions) != 1
+    ):
+        return None
+    action = actions[0]
+    if type(action) is not ActionResponse or action.errors:
+        return None
+    return {
+        "errors": [],
+        "context": job_response.context,
+        "actions": [{"action": action.action, "errors": [], "body": action.body}],
+    }
 
 
 def job_response_from_dict(body: Any) -> JobResponse:

@@ -1,9 +1,12 @@
 """Which request and action the current code works for, and the filter that writes it on log records.
 
-The state is one context variable per kind of fact, each holding a tuple that is never changed: a push stores
-a longer tuple, a pop a shorter one. So a thread starts empty, a task sees what was current when it was
-created, nobody sees the pushes of a task beside it, and a coroutine that outlives its job keeps the job's
+The state is one context variable per kind of fact, each holding a tuple that is never changed: setting a fact
+stores a longer tuple, clearing it a shorter one. So a thread starts empty, a task sees what was current when
+it was created, nobody sees what a task beside it sets, and a coroutine that outlives its job keeps the job's
 correlation id.
+
+The server uses the variables themselves, with tokens: whatever an action sets or clears, what was current
+before a request or an action is so again after it.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ from pysoa.common.types import Context
 
 __all__ = (
     "PySOALogContextFilter",
-    "pop_request_context",
-    "push_request_context",
+    "action_names",
+    "request_contexts",
 )
 
-_request_contexts: ContextVar[tuple[Context, ...]] = ContextVar("pysoa_logging_request_contexts", default=())
-_action_names: ContextVar[tuple[str, ...]] = ContextVar("pysoa_logging_action_names", default=())
+request_contexts: ContextVar[tuple[Context, ...]] = ContextVar("pysoa_logging_request_contexts", default=())
+"""The request contexts, the current one last. They may come off the wire and hold keys of any type."""
+action_names: ContextVar[tuple[str, ...]] = ContextVar("pysoa_logging_action_names", default=())
+"""The names of the actions, the current one last."""
 
 
 class PySOALogContextFilter(logging.Filter):
@@ -45,7 +50,7 @@ class PySOALogContextFilter(logging.Filter):
         Returns:
             Always ``True``: nothing is filtered out.
         """
-        contexts = _request_contexts.get()
+        contexts = request_contexts.get()
         context = contexts[-1] if contexts else {}
         record.correlation_id = context.get("correlation_id") or "--"
         record.request_id = context.get("request_id") or "--"
@@ -60,17 +65,19 @@ class PySOALogContextFilter(logging.Filter):
         Args:
             context: Any keys. Log records show ``correlation_id`` and ``request_id``.
         """
-        push_request_context(context)
+        request_contexts.set((*request_contexts.get(), context))
 
     @classmethod
     def clear_logging_request_context(cls) -> None:
         """Go back to the request context before the last set; do nothing if there is none."""
-        pop_request_context()
+        contexts = request_contexts.get()
+        if contexts:
+            request_contexts.set(contexts[:-1])
 
     @classmethod
     def get_logging_request_context(cls) -> Context | None:
         """Return the current request context, or ``None`` outside of any request."""
-        contexts = _request_contexts.get()
+        contexts = request_contexts.get()
         return contexts[-1] if contexts else None
 
     @classmethod
@@ -80,19 +87,19 @@ class PySOALogContextFilter(logging.Filter):
         Args:
             action_name: The name that log records show.
         """
-        _action_names.set((*_action_names.get(), action_name))
+        action_names.set((*action_names.get(), action_name))
 
     @classmethod
     def clear_logging_action_name(cls) -> None:
         """Go back to the action before the last set; do nothing if there is none."""
-        names = _action_names.get()
+        names = action_names.get()
         if names:
-            _action_names.set(names[:-1])
+            action_names.set(names[:-1])
 
     @classmethod
     def get_logging_action_name(cls) -> str | None:
         """Return the name of the current action, or ``None`` outside of any action."""
-        names = _action_names.get()
+        names = action_names.get()
         return names[-1] if names else None
 
     @classmethod
@@ -103,21 +110,3 @@ class PySOALogContextFilter(logging.Filter):
             service_name: The name that log records show, in every thread.
         """
         cls._service_name = service_name
-
-
-def push_request_context(context: dict[Any, Any]) -> None:
-    """Make a mapping the current request context.
-
-    The keys are kept as they are, so a context off the wire may hold any: ``cls``, ``request_id``, bytes.
-
-    Args:
-        context: Kept as it is, so it should not be changed later.
-    """
-    _request_contexts.set((*_request_contexts.get(), context))
-
-
-def pop_request_context() -> None:
-    """Go back to the request context before the last push; do nothing if there is none."""
-    contexts = _request_contexts.get()
-    if contexts:
-        _request_contexts.set(contexts[:-1])

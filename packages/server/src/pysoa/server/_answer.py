@@ -7,7 +7,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from pysoa.common._envelope import job_response_to_dict, knows_is_caller_error
+from pysoa.common._envelope import (
+    job_response_to_dict,
+    knows_is_caller_error,
+    successful_response_to_dict,
+)
 from pysoa.common._plain import to_plain
 from pysoa.common.constants import ERROR_CODE_RESPONSE_NOT_SERIALIZABLE, ERROR_CODE_RESPONSE_TOO_LARGE
 from pysoa.common.serializer.errors import InvalidField
@@ -30,83 +34,41 @@ def answer(
     Never raises: a response that cannot be sent is replaced by one that says so, and if that cannot be sent
     either, it is lost. The job is done in any case, and the next one shall not suffer.
     """
-    with_is_caller_error = knows_is_caller_error(meta)
     try:
-        response = job_response_to_dict(job_response, with_is_caller_error)
+        response = successful_response_to_dict(job_response) or job_response_to_dict(
+            job_response, knows_is_caller_error(meta)
+        )
     except Exception as error:
         server._count("server.error.response_conversion_failure")
         job_response = server.handle_unhandled_exception(
             error, JobResponse, variables={"job_response": job_response}
         )
         echo_correlation_id(job_request, job_response)
-        response = job_response_to_dict(job_response, with_is_caller_error)
-
-    if not _is_response_suppressed(job_request):
-        replacement = _send(server, request_id, meta, job_request, job_response, response)
-        if replacement is not None:
-            echo_correlation_id(job_request, replacement)
-            _send_replacement(server, request_id, meta, replacement, with_is_caller_error)
+        response = job_response_to_dict(job_response, knows_is_caller_error(meta))
     try:
-        log_response(server, job_request, job_response, response)
+        is_wanted = job_request["control"].get("suppress_response") is not True
+    except (AttributeError, LookupError, TypeError):
+        is_wanted = True  # no job request at all, which its sender should learn
+
+    replacement: JobResponse | None = None
+    try:
+        if is_wanted:
+            _send(server, request_id, meta, job_response, response)
+    except Exception as error:
+        replacement = _handle_failed_send(server, request_id, job_request, job_response, response, error)
+    if replacement is not None:
+        _send_replacement(server, request_id, meta, job_request, replacement)
+
+    try:
+        # A logger that does not take the more severe of two levels does not take the other one either.
+        level = max(server.request_log_success_level, server.request_log_error_level)
+        if server.job_logger.isEnabledFor(level):
+            log_response(server, job_request, job_response, response)
     except Exception as error:  # a logging filter of the service, for one
         server.logger.error("Could not log the response to request %s", request_id, exc_info=error)
 
 
-def _is_response_suppressed(job_request: Any) -> bool:
-    try:
-        return job_request["control"].get("suppress_response") is True
-    except (AttributeError, LookupError, TypeError):
-        return False  # no job request at all, which its sender should learn
-
-
 def _send(
-    server: Server,
-    request_id: int,
-    meta: dict[str, Any],
-    job_request: Any,
-    job_response: JobResponse,
-    response: dict[str, Any],
-) -> JobResponse | None:
-    """Send the response, or return another one to send in its place."""
-    try:
-        _give_to_transport(server, request_id, meta, job_response, response)
-    except MessageTooLarge as error:
-        server._count("server.error.response_too_large")
-        return server.handle_job_error_code(
-            ERROR_CODE_RESPONSE_TOO_LARGE,
-            "Could not send the response because it was too large",
-            loggable(server, job_request),
-            loggable(server, response),
-            extra={"serialized_length_in_bytes": error.message_size_in_bytes},
-        )
-    except InvalidField:
-        server._count("server.error.response_not_serializable")
-        return server.handle_job_error_code(
-            ERROR_CODE_RESPONSE_NOT_SERIALIZABLE,
-            "Could not send the response because it failed to serialize",
-            loggable(server, job_request),
-            loggable(server, response),
-        )
-    except Exception as error:
-        _note_lost_response(server, request_id, job_response, error)
-    return None
-
-
-def _send_replacement(
-    server: Server,
-    request_id: int,
-    meta: dict[str, Any],
-    replacement: JobResponse,
-    with_is_caller_error: bool,
-) -> None:
-    try:
-        response = job_response_to_dict(replacement, with_is_caller_error)
-        _give_to_transport(server, request_id, meta, replacement, response)
-    except Exception as error:
-        _note_lost_response(server, request_id, replacement, error)
-
-
-def _give_to_transport(
     server: Server,
     request_id: int,
     meta: dict[str, Any],
@@ -133,6 +95,47 @@ def _give_to_transport(
         transport.send_response_and_wait(request_id, meta, response, note_lost)
     else:
         transport.send_response_message(request_id, meta, response)
+
+
+def _handle_failed_send(
+    server: Server,
+    request_id: int,
+    job_request: Any,
+    job_response: JobResponse,
+    response: dict[str, Any],
+    error: Exception,
+) -> JobResponse | None:
+    """Note that a response is lost, or return another one to send in its place."""
+    if isinstance(error, MessageTooLarge):
+        server._count("server.error.response_too_large")
+        return server.handle_job_error_code(
+            ERROR_CODE_RESPONSE_TOO_LARGE,
+            "Could not send the response because it was too large",
+            loggable(server, job_request),
+            loggable(server, response),
+            extra={"serialized_length_in_bytes": error.message_size_in_bytes},
+        )
+    if isinstance(error, InvalidField):
+        server._count("server.error.response_not_serializable")
+        return server.handle_job_error_code(
+            ERROR_CODE_RESPONSE_NOT_SERIALIZABLE,
+            "Could not send the response because it failed to serialize",
+            loggable(server, job_request),
+            loggable(server, response),
+        )
+    _note_lost_response(server, request_id, job_response, error)
+    return None
+
+
+def _send_replacement(
+    server: Server, request_id: int, meta: dict[str, Any], job_request: Any, replacement: JobResponse
+) -> None:
+    echo_correlation_id(job_request, replacement)
+    try:
+        response = job_response_to_dict(replacement, knows_is_caller_error(meta))
+        _send(server, request_id, meta, replacement, response)
+    except Exception as error:
+        _note_lost_response(server, request_id, replacement, error)
 
 
 def _note_lost_response(server: Server, request_id: int, job_response: JobResponse, error: Exception) -> None:

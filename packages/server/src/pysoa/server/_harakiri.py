@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
+import functools
 import logging
 import os
 import signal
@@ -45,20 +46,25 @@ class HarakiriTimer:
         self._state = state_of(server)
         self.timeout_in_seconds: int = server.settings["harakiri"]["timeout"]
         self.grace_in_seconds: int = server.settings["harakiri"]["shutdown_grace"]
-        self._longest_idle_round = self.timeout_in_seconds + (
+        longest_idle_round = self.timeout_in_seconds + (
             receive_timeout_of(server) or _LONGEST_WAIT_IN_SECONDS
         )
-
-    def watch_wait(self) -> None:
+        self.watch_wait = functools.partial(self._watch, longest_idle_round, is_request=False)
         """Start the time of a round of waiting: the wait, then hooks that take no longer than a job may."""
-        if self.timeout_in_seconds:
-            set_timer(self._state, self._longest_idle_round)
-
-    def watch_request(self) -> None:
+        self.watch_request = functools.partial(self._watch, self.timeout_in_seconds, is_request=True)
         """Start the time of a request that has just arrived."""
-        self._state.request_in_progress = True
-        if self.timeout_in_seconds:
-            set_timer(self._state, self.timeout_in_seconds)
+
+    def _watch(self, seconds: float, *, is_request: bool) -> None:
+        # A system call for each of two phases per request costs more than it should. So an alarm that has
+        # been set is left as it is if it would go off somewhat early: should the phase really last that long,
+        # then it is set again for the rest.
+        state = self._state
+        state.request_in_progress = is_request
+        if not self.timeout_in_seconds or not state.alarm_is_ours:
+            return
+        state.deadline = deadline = time.monotonic() + seconds
+        if state.alarm_at is None or not deadline - seconds / 2 <= state.alarm_at <= deadline:
+            _set_alarm(state, deadline, seconds)
 
     def end_request(self) -> None:
         """Note that everything about a request is done; the timer is set anew by the next phase."""
@@ -66,8 +72,8 @@ class HarakiriTimer:
 
     def watch_shutdown(self) -> None:
         """Start the time of an orderly shutdown, unless the grace period is running already."""
-        if self.timeout_in_seconds and not self._state.harakiri_triggered:
-            set_timer(self._state, self.timeout_in_seconds)
+        if not self._state.harakiri_triggered:
+            self._watch(self.timeout_in_seconds, is_request=self._state.request_in_progress)
 
     def watch_forced_shutdown(self) -> None:
         """Start the grace period, whatever the timeout is: somebody has asked twice."""
@@ -80,12 +86,7 @@ class HarakiriTimer:
 
 
 def set_timer(state: ProcessState, seconds: float) -> None:
-    """Replace the running timer by one of this length; 0 only stops it.
-
-    A system call for each of two phases per request costs more than it should. So an alarm that has been set
-    is left as it is if it would go off somewhat early: should the phase really last that long, then it is set
-    again for the rest.
-    """
+    """Replace the running timer by one of this length; 0 only stops it."""
     if not state.alarm_is_ours:
         return
     if not seconds:
@@ -93,10 +94,8 @@ def set_timer(state: ProcessState, seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         state.alarm_at = None
         return
-    now = time.monotonic()
-    state.deadline = now + seconds
-    if state.alarm_at is None or not now + seconds / 2 <= state.alarm_at <= now + seconds:
-        _set_alarm(state, state.deadline, seconds)
+    state.deadline = time.monotonic() + seconds
+    _set_alarm(state, state.deadline, seconds)
 
 
 def _set_alarm(state: ProcessState, alarm_at: float, seconds: float) -> None:

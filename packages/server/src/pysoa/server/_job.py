@@ -12,14 +12,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from pysoa.common._envelope import successful_job_response
+from pysoa.common._log_context import action_names
 from pysoa.common.constants import ERROR_CODE_ACTION_TIMEOUT, ERROR_CODE_JOB_TIMEOUT
 from pysoa.common.errors import Error
-from pysoa.common.logging import PySOALogContextFilter
 from pysoa.common.types import ActionRequest, ActionResponse, JobResponse
 from pysoa.server._actions import find_action, unknown_action_error
 from pysoa.server._interrupts import HarakiriInterrupt
-from pysoa.server._job_envelope import job_request_errors
-from pysoa.server._lazy_client import LazyClient, client_of
+from pysoa.server._job_envelope import is_usual_job_request, job_request_errors
+from pysoa.server._lazy_client import LazyClient
 from pysoa.server.errors import ActionError, JobError
 from pysoa.server.internal.types import RequestSwitchSet
 from pysoa.server.types import EnrichedActionRequest, EnrichedJobRequest
@@ -34,16 +34,24 @@ __all__ = (
     "process_job",
 )
 
-_NOTHING: Any = object()
 _NO_SWITCHES = RequestSwitchSet()
-_set_action_name = PySOALogContextFilter.set_logging_action_name
-_clear_action_name = PySOALogContextFilter.clear_logging_action_name
 
 
 def process_job(server: Server, job_request: Any) -> JobResponse:
     """Do what ``Server.process_job`` promises, for anything that may have arrived as a job request."""
     try:
-        response = _run_job(server, job_request)
+        if not is_usual_job_request(job_request):
+            _refuse_invalid(job_request)
+        context = job_request["context"]
+        response = server._middleware_job_wrapper(_enriched_job_request(server, job_request, context))
+        if getattr(response, "errors", None) is None or getattr(response, "context", None) is None:
+            raise TypeError(
+                f"The job middleware returned {type(response).__name__!r} instead of a JobResponse."
+            )
+        correlation_id = context.get("correlation_id")
+        if isinstance(correlation_id, str):
+            response.context["correlation_id"] = correlation_id
+        return response
     except HarakiriInterrupt:
         return job_timeout_response(server, job_request)
     except JobError as error:
@@ -55,18 +63,13 @@ def process_job(server: Server, job_request: Any) -> JobResponse:
     return response
 
 
-def _run_job(server: Server, job_request: Any) -> JobResponse:
+def _refuse_invalid(job_request: Any) -> None:
     errors = job_request_errors(job_request)
     if errors:
         raise JobError(
             [Error(code=error.code, message=error.message, field=error.pointer) for error in errors],
             set_is_caller_error_to=None,
         )
-    context = job_request["context"]
-    response = server._middleware_job_wrapper(_enriched_job_request(server, job_request, context))
-    if getattr(response, "errors", None) is None or getattr(response, "context", None) is None:
-        raise TypeError(f"The job middleware returned {type(response).__name__!r} instead of a JobResponse.")
-    return response
 
 
 def _enriched_job_request(server: Server, job_request: Any, context: Any) -> EnrichedJobRequest:
@@ -74,16 +77,14 @@ def _enriched_job_request(server: Server, job_request: Any, context: Any) -> Enr
     actions: list[ActionRequest] = []
     for fields in job_request["actions"]:
         action = ActionRequest.__new__(ActionRequest)
-        action.action, action.body = fields["action"], fields.get("body", _NOTHING)
-        if action.body is _NOTHING:
-            action.body = {}
+        action.action, action.body = fields["action"], fields.get("body", {})
         actions.append(action)
     request = EnrichedJobRequest.__new__(EnrichedJobRequest)
     request.__dict__ = {
         "control": job_request["control"],
         "context": context,
         "actions": actions,
-        "client": LazyClient(server.make_client, context),
+        "client": LazyClient(server.make_client, context.copy()),
         "run_coroutine": server._async_event_loop_thread.run_coroutine,
     }
     return request
@@ -120,11 +121,11 @@ def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
     continue_on_error = job_request.control.get("continue_on_error", False)
     switches = job_request.context["switches"]
     switches = RequestSwitchSet(switches) if switches else _NO_SWITCHES
-    client = client_of(job_request)
+    client = vars(job_request).get("client")  # the lazy one: reading the attribute would build the client
     responses: list[ActionResponse] = []
     for action_request in job_request.actions:
         name = action_request.action
-        _set_action_name(name)
+        before = action_names.set((*action_names.get(), name))
         try:
             response = _execute_action(server, job_request, action_request, switches, client)
             responses.append(response)
@@ -135,7 +136,7 @@ def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
             responses.append(ActionResponse(name, [_action_timeout(name)]))
             break
         finally:
-            _clear_action_name()
+            action_names.reset(before)
     return successful_job_response({}, responses)
 
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from conformity.constants import ERROR_CODE_MISSING, ERROR_CODE_UNKNOWN
 from conformity.types import Error
 
-__all__ = ("job_request_errors",)
+__all__ = ("is_usual_job_request", "job_request_errors")
 
 # Under other names, since pyright takes what is a dict for a dict[Unknown, Unknown].
 _Dict: Any = dict
@@ -37,15 +37,15 @@ def job_request_errors(job_request: object) -> list[Error]:
         processed. For unknown keys of types that cannot be sorted, where Conformity raises ``TypeError``,
         there is an error too.
     """
-    return [] if _is_usual_job_request(job_request) else list(_job_request(job_request))
+    return list(_job_request(job_request))
 
 
-def _is_usual_job_request(value: Any) -> bool:
+def is_usual_job_request(value: Any) -> bool:
     """Accept what well-behaved clients send; ``False`` says nothing. In one piece: every job passes here."""
     try:
         control, context, actions = value["control"], value["context"], value["actions"]
         switches = context["switches"]
-        is_usual = (
+        if not (
             type(value) is _Dict
             and len(value) == 3
             and type(control) is _Dict
@@ -58,20 +58,22 @@ def _is_usual_job_request(value: Any) -> bool:
             and type(switches) is _List
             and (not switches or _INTEGERS.issuperset(map(type, switches)))
             and type(actions) is _List
-            and bool(actions)
-        )
+            and actions
+        ):
+            return False
+        for action in actions:
+            body: Any = action["body"]
+            if not (
+                type(action) is _Dict
+                and len(action) == 2
+                and type(action["action"]) is str
+                and type(body) is _Dict
+                and _STRINGS.issuperset(map(type, body))
+            ):
+                return False
     except (LookupError, TypeError):
         return False
-    return is_usual and all(map(_is_usual_action_request, actions))
-
-
-def _is_usual_action_request(value: Any) -> bool:
-    if type(value) is not _Dict or type(value.get("action")) is not str:
-        return False
-    if len(value) == 1:
-        return True
-    body: Any = value.get("body")
-    return len(value) == 2 and type(body) is _Dict and _STRINGS.issuperset(map(type, body))
+    return True
 
 
 def _job_request(value: Any) -> Iterator[Error]:

@@ -5,8 +5,8 @@ Most actions call no other service, so a client per job would be work that nobod
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from pysoa.client.client import Client
@@ -15,40 +15,32 @@ from pysoa.common.types import Context
 __all__ = (
     "ClientAttribute",
     "LazyClient",
-    "client_of",
 )
 
 # Building is rare and quick, and may happen inside another building if a service overrides make_client.
 _building = threading.RLock()
 
 
-class LazyClient:
-    """Stands for the client of one job until it is needed.
+class LazyClient(functools.partial[Client]):
+    """Stands for the client of one job until it is needed: a call of ``make_client``, made at most once.
 
-    Args:
-        make_client: What builds the client, called with the context, at most once.
-        context: The context header of the job. It is copied, since actions may change the header, but what
-            the client hands on is the context with which the job arrived.
+    Give it a copy of the job's context header: actions may change the header, but what the client hands on is
+    the context with which the job arrived.
     """
 
-    __slots__ = ("_client", "_context", "_make_client")
-
-    def __init__(self, make_client: Callable[[Context], Client], context: Context) -> None:
-        self._make_client = make_client
-        self._context = context.copy()
-        self._client: Client | None = None
+    _client: Client | None = None
 
     def get(self) -> Client:
         """Return the client, after building it if this is the first call."""
         if self._client is None:
             with _building:
                 if self._client is None:
-                    self._client = self._make_client(self._context)
+                    self._client = self()
         return self._client
 
     def with_context(self, context: Context) -> LazyClient:
         """Return a client to be, for the same server and another context."""
-        return LazyClient(self._make_client, context)
+        return LazyClient(self.func, context.copy())
 
 
 class ClientAttribute:
@@ -69,8 +61,3 @@ class ClientAttribute:
     def __delete__(self, request: Any) -> None:
         if request.__dict__.pop("client", self) is self:
             raise AttributeError("client")
-
-
-def client_of(request: Any) -> Any:
-    """Return what the request holds as its client, a lazy one perhaps, without building it."""
-    return request.__dict__.get("client")

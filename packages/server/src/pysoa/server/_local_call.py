@@ -12,7 +12,7 @@ from pysoa.common.constants import ERROR_CODE_SERVER_ERROR
 from pysoa.common.errors import Error
 from pysoa.common.types import ActionResponse, Body, Context
 from pysoa.server._actions import find_action, unknown_action_error
-from pysoa.server._lazy_client import LazyClient, client_of
+from pysoa.server._lazy_client import LazyClient
 from pysoa.server.errors import ActionError
 from pysoa.server.internal.types import RequestSwitchSet
 
@@ -68,7 +68,7 @@ def _derive(
     """Return a request of the same class with another action, body and context."""
     values: dict[str, Any] = {
         # Without this detour, reading the field would build the client.
-        field.name: client_of(request) if field.name == "client" else getattr(request, field.name)
+        field.name: vars(request).get("client") if field.name == "client" else getattr(request, field.name)
         for field in attr.fields(type(request))
         if field.init
     }

@@ -14,10 +14,8 @@ __all__ = ("has_errors", "log_request", "log_response", "loggable")
 
 
 def log_request(server: Server, job_request: Any) -> None:
-    """Log a request that has just arrived."""
-    level = server.request_log_success_level
-    if server.job_logger.isEnabledFor(level):
-        server.job_logger.log(level, "Job request: %s", loggable(server, job_request))
+    """Log a request that has just arrived, at the level of success, which must be enabled."""
+    server.job_logger.log(server.request_log_success_level, "Job request: %s", loggable(server, job_request))
 
 
 def log_response(
@@ -27,8 +25,6 @@ def log_response(
     logger = server.job_logger
     success_level = server.request_log_success_level
     level = server.request_log_error_level
-    if not logger.isEnabledFor(level) and not logger.isEnabledFor(success_level):
-        return
     if not has_errors(job_response):
         if logger.isEnabledFor(success_level):
             logger.log(success_level, "Job response: %s", loggable(server, response))

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymetrics.instruments import TimerResolution
 
-from pysoa.common._log_context import pop_request_context, push_request_context
-from pysoa.common._plain import is_dict
+from pysoa.common._log_context import request_contexts
 from pysoa.common.serializer.errors import SerializationError
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import InvalidMessageError, MessageReceiveTimeout
@@ -103,11 +102,21 @@ def _publish_metrics(server: Server) -> None:
 
 def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
     """Process one request whatever it contains, answer it, and clean up."""
-    push_request_context({**_context_of(body), "request_id": request_id})
+    try:
+        context = {**body["context"], "request_id": request_id}
+    except (LookupError, TypeError):  # nothing has been checked yet
+        context = {"request_id": request_id}
+    before = request_contexts.set((*request_contexts.get(), context))
     response: JobResponse | None = None
     try:
         try:
-            response = _compute_response(server, body)
+            try:
+                if server.job_logger.isEnabledFor(server.request_log_success_level):
+                    log_request(server, body)
+                server.perform_pre_request_actions()
+                response = server.process_job(body)
+            except (Exception, asyncio.CancelledError) as error:
+                response = _respond_to_exception(server, error, body)
             server._finishing_response = True
         except HarakiriInterrupt:
             server._finishing_response = True
@@ -129,25 +138,7 @@ def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
                 "The post-request actions failed after the response to request %s; continuing", request_id
             )
         finally:
-            pop_request_context()
-
-
-def _context_of(body: Any) -> dict[Any, Any]:
-    """Return the context header of a request that has not been checked yet."""
-    try:
-        context = body["context"]
-    except (LookupError, TypeError):
-        return {}
-    return context if is_dict(context) else {}
-
-
-def _compute_response(server: Server, body: Any) -> JobResponse:
-    try:
-        log_request(server, body)
-        server.perform_pre_request_actions()
-        return server.process_job(body)
-    except (Exception, asyncio.CancelledError) as error:
-        return _respond_to_exception(server, error, body)
+            request_contexts.reset(before)
 
 
 def _respond_to_exception(server: Server, error: BaseException, body: Any) -> JobResponse:

@@ -306,13 +306,15 @@ class Server:
         if self.use_django:
             self._close_old_django_connections()
             self._close_django_caches()
-        self._update_heartbeat_file()
+        if self._heartbeat is not None:
+            self._update_heartbeat_file()
 
     def perform_idle_actions(self) -> None:
         """Run whenever no request came for a while; call the base method if you override it."""
         if self.use_django:
             self._close_old_django_connections()
-        self._update_heartbeat_file()
+        if self._heartbeat is not None:
+            self._update_heartbeat_file()
 
     # -- the life of the server ------------------------------------------------------------------------------
 
