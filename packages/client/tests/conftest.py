@@ -1,6 +1,7 @@
 """A message system in memory, with services behind it, for tests of the client.
 
 ``MemoryTransport`` is a transport as service teams write them: it extends the published ``ClientTransport``.
+A module that overrides the fixture ``carries_native_values`` tests both ways of a client to its transport.
 ``DirectTransport`` can do more, as our own do.
 What is true of all transports is also tested over the local and the Redis transport, in ``test_over_*``.
 """
@@ -71,10 +72,12 @@ class Broker:
         self.after_direct_send: deque[Callable[[], None]] = deque()
         self.responds_very_soon = True
         self.default_timeout = 5.0
+        self.carries_native_values = False
 
     def settings(self, *, counting: bool = False, direct: bool = False, **others: Any) -> dict[str, Any]:
         """Return client settings for one service; ``counting`` and ``direct`` choose another transport."""
-        kind = "Counting" if counting else "Direct" if direct else "Memory"
+        usual = "Native" if self.carries_native_values else "Memory"
+        kind = "Counting" if counting else "Direct" if direct else usual
         path = f"{__name__}:{kind}Transport"
         return {"transport": {"path": path, "kwargs": {"broker": id(self)}}, **others}
 
@@ -195,6 +198,13 @@ class MemoryTransport(ClientTransport):
 
 
 @accepts_kwargs(fields.SchemalessDictionary())
+class NativeTransport(MemoryTransport):
+    """Takes requests as they are, so that the client puts nothing in between if nobody asks for it."""
+
+    carries_native_values = True
+
+
+@accepts_kwargs(fields.SchemalessDictionary())
 class CountingTransport(MemoryTransport):
     """Counts what is outstanding, as PySOA 1.4.9 did, even what is never answered; cannot abandon."""
 
@@ -261,9 +271,16 @@ class DirectTransport(MemoryTransport):
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
+def carries_native_values() -> bool:
+    """Whether the usual transport of the tests takes requests as they are."""
+    return False
+
+
+@pytest.fixture
+def broker(carries_native_values: bool) -> Iterator[Broker]:
     """An empty message system, in which the action ``echo`` of the service ``echo`` returns its body."""
     broker = Broker()
+    broker.carries_native_values = carries_native_values
     broker.on("echo", "echo", lambda body: body)
     _brokers[id(broker)] = broker
     yield broker

@@ -56,6 +56,12 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+def answer_next_receive(broker: Broker, receives: int) -> None:
+    """Answer the newest request as soon as somebody receives again."""
+    broker.wait_for_receives(receives + 1)
+    broker.answer(broker.sent[-1])
+
+
 @pytest.fixture
 def client(broker: Broker) -> Client:
     return broker.client(direct=True)
@@ -347,6 +353,36 @@ class TestErrors:
 
         assert step > 5
 
+    @pytest.mark.parametrize("is_there", [True, False], ids=["already there", "still to come"])
+    def test_interrupt_of_get_all_responses_leaves_others_able_to_receive(
+        self, client: Client, broker: Broker, is_there: bool, threads: ThreadPoolExecutor
+    ) -> None:
+        step = 0
+        was_interrupted = True
+
+        while was_interrupted:
+            step += 1
+            was_interrupted = False
+            client.send_request("echo", [{"action": "slow", "body": {}}])
+            if is_there:
+                broker.answer(broker.sent[-1])
+            else:
+                threads.submit(answer_next_receive, broker, len(broker.receives))
+            with interrupt_at(step):
+                try:
+                    next(client.get_all_responses("echo", LIMIT_S))
+                except KeyboardInterrupt:
+                    was_interrupted = True
+
+            broker.answer(broker.sent[-1])
+            call = threads.submit(client.call_action, "echo", "echo", {"step": step}, timeout=LIMIT_S)
+            assert call.result(LIMIT_S).body == {"step": step}
+
+        assert step > 5
+
+
+_REPAIRERS = {"stop_leading", "_step_down", "_hand_on", "interrupt_at", "_alone", "__exit__"}
+
 
 @contextlib.contextmanager
 def interrupt_at(step: int) -> Generator[None]:
@@ -358,7 +394,7 @@ def interrupt_at(step: int) -> Generator[None]:
         outer: FrameType | None = frame
         while outer is not None:
             # What an interrupt ends there is beyond repair: it is what repairs.
-            if outer.f_code.co_name in {"stop_leading", "_step_down", "interrupt_at", "_alone", "__exit__"}:
+            if outer.f_code.co_name in _REPAIRERS:
                 return
             outer = outer.f_back
         # Not before a call into C, where nobody looks for signals: the lock would not be given back.

@@ -26,6 +26,12 @@ if TYPE_CHECKING:  # a conftest cannot be imported
     from packages.client.tests.conftest import Broker
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "native"])
+def carries_native_values(request: pytest.FixtureRequest) -> bool:
+    """Have all this be true on the shortest way to the transport, too."""
+    return bool(request.param)
+
+
 def test_d01_futures_resolve_in_reverse_order(broker: Broker) -> None:
     client = broker.client()
 

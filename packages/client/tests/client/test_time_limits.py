@@ -14,6 +14,12 @@ if TYPE_CHECKING:  # a conftest cannot be imported
     from packages.client.tests.conftest import Broker
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "native"])
+def carries_native_values(request: pytest.FixtureRequest) -> bool:
+    """Have all this be true on the shortest way to the transport, too."""
+    return bool(request.param)
+
+
 def test_d07_fractions_of_a_second_reach_the_transport(broker: Broker) -> None:
     broker.client().call_action("echo", "echo", timeout=0.5)
 

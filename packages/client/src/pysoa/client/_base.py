@@ -14,7 +14,7 @@ from pysoa.client._futures import FutureSOAResponse
 from pysoa.client._handler import ServiceHandler
 from pysoa.client._ledger import CLAIMED
 from pysoa.client._postbox import Postbox
-from pysoa.client._requests import check_seconds, make_context, make_control
+from pysoa.client._requests import check_seconds, make_context, make_control, plain_actions
 from pysoa.client.expander import ExpansionConverter, ExpansionSettings, TypeNode
 from pysoa.client.settings import ClientSettings
 from pysoa.common.types import ActionRequest, Context, Control, JobRequest, JobResponse
@@ -163,8 +163,25 @@ class BaseClient:
             TypeError: The actions or switches are none.
             ValueError: The expiry is negative or not finite; nothing was sent.
         """
-        check_seconds("message_expiry_in_seconds", message_expiry_in_seconds)
-        handler = self._get_handler(service_name)
+        if message_expiry_in_seconds is not None:
+            check_seconds("message_expiry_in_seconds", message_expiry_in_seconds)
+        handler = self._plain_handler(service_name)
+        if handler is None:
+            handler = self._get_handler(service_name)
+        elif handler.is_bare and (wire_actions := plain_actions(actions)) is not None:
+            control: Control = {
+                "continue_on_error": continue_on_error,
+                "suppress_response": suppress_response,
+            }
+            if control_extra or message_expiry_in_seconds:
+                control = make_control(
+                    continue_on_error, suppress_response, control_extra, message_expiry_in_seconds
+                )
+            context = make_context(
+                self.context, switches, correlation_id, context, _call_correlation_id.get()
+            )
+            body = {"control": control, "context": context, "actions": wire_actions}
+            return handler.send_directly(self._owner, body, message_expiry_in_seconds)
         if message_expiry_in_seconds:
             control_extra = {**(control_extra or {})}
             control_extra.setdefault("timeout", message_expiry_in_seconds)
@@ -205,7 +222,8 @@ class BaseClient:
             StopIteration: There is nothing to wait for any more.
             ValueError: The time limit is negative or not finite.
         """
-        check_seconds("receive_timeout_in_seconds", receive_timeout_in_seconds)
+        if receive_timeout_in_seconds is not None:
+            check_seconds("receive_timeout_in_seconds", receive_timeout_in_seconds)
         handler = self._get_handler(service_name)
         if is_original(handler, "get_all_responses", _HANDLER_GET_ALL_RESPONSES):
             return handler.responses_for((self._owner, None), receive_timeout_in_seconds)
@@ -265,11 +283,11 @@ class BaseClient:
         Tests replace the two public methods, and subclasses override them; then everything goes through
         these. Else the response is claimed for the call from the start, and comes by the shortest way.
         """
-        if not self._receives_originally():
-            return self._send_and_expect(service_name, actions, options, continue_on_error)
         handler = self._plain_handler(service_name)
         if handler is None:
-            return self._send_and_claim(service_name, actions, options, continue_on_error)
+            if is_original(self, "get_all_responses", _GET_ALL_RESPONSES):
+                return self._send_and_claim(service_name, actions, options, continue_on_error)
+            return self._send_and_expect(service_name, actions, options, continue_on_error)
         job_request = JobRequest(
             make_control(continue_on_error, False, options.control_extra, options.timeout),
             make_context(
@@ -286,26 +304,21 @@ class BaseClient:
 
     def _plain_handler(self, service_name: str) -> ServiceHandler | None:
         """Return the handler of a service, or ``None`` if the public methods must be used."""
-        if not (self._receives_originally() and self._sends_originally()):
-            return None
-        handler = self._get_handler(service_name)
-        return handler if _is_unchanged(handler) else None
-
-    # Neither overridden by a subclass nor replaced by a test? Written out, as it is asked for every job.
-
-    def _receives_originally(self) -> bool:
-        return type(self).get_all_responses is _GET_ALL_RESPONSES and _CHANGES_OF_RECEIVING.isdisjoint(
-            self.__dict__
-        )
-
-    def _sends_originally(self) -> bool:
+        # Neither overridden by a subclass nor replaced by a test? Written out, as it is asked for every job.
         cls = type(self)
-        return (
-            cls.send_request is _SEND_REQUEST
-            and cls._make_context_header is _MAKE_CONTEXT_HEADER
-            and cls._make_control_header is _MAKE_CONTROL_HEADER
-            and _CHANGES_OF_SENDING.isdisjoint(self.__dict__)
-        )
+        if (
+            cls.send_request is not _SEND_REQUEST
+            or cls.get_all_responses is not _GET_ALL_RESPONSES
+            or cls._get_handler is not _GET_HANDLER
+            or cls._make_context_header is not _MAKE_CONTEXT_HEADER
+            or cls._make_control_header is not _MAKE_CONTROL_HEADER
+            or not _CHANGES.isdisjoint(self.__dict__)
+        ):
+            return None
+        handler = self.handlers.get(service_name) if type(service_name) is str else None
+        if handler is None:
+            handler = self._get_handler(service_name)
+        return handler if _is_unchanged(handler) else None
 
     def _send_and_claim(
         self, service_name: str, actions: Iterable[Any], options: CallOptions, continue_on_error: bool
@@ -380,10 +393,12 @@ def _is_unchanged(handler: ServiceHandler) -> bool:
 
 _SEND_REQUEST: Final = BaseClient.send_request
 _GET_ALL_RESPONSES: Final = BaseClient.get_all_responses
+_GET_HANDLER: Final = BaseClient._get_handler  # pyright: ignore[reportPrivateUsage] - same module
 _MAKE_CONTEXT_HEADER: Final = BaseClient._make_context_header  # pyright: ignore[reportPrivateUsage] - same module
 _MAKE_CONTROL_HEADER: Final = BaseClient._make_control_header  # pyright: ignore[reportPrivateUsage] - same module
 _HANDLER_SEND_REQUEST: Final = ServiceHandler.send_request
 _HANDLER_GET_ALL_RESPONSES: Final = ServiceHandler.get_all_responses
-_CHANGES_OF_RECEIVING: Final = frozenset(("get_all_responses",))
-_CHANGES_OF_SENDING: Final = frozenset(("send_request", "_make_context_header", "_make_control_header"))
+_CHANGES: Final = frozenset(
+    ("send_request", "get_all_responses", "_get_handler", "_make_context_header", "_make_control_header")
+)
 _CHANGES_OF_A_HANDLER: Final = frozenset(("send_request", "get_all_responses"))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from pysoa.client._ledger import CLAIMED, Ledger, Outcome
-from pysoa.client._wants import Claim, One, Want
+from pysoa.client._wants import Claim, NextOf, One, Want
 from pysoa.common._envelope import job_response_from_dict
 from pysoa.common.interfaces import AbandonsRequests
 from pysoa.common.transport.base import ReceivedMessage
@@ -92,6 +92,7 @@ class Exchange:
         after_collecting: Called at the end of each :meth:`collect`, whether it succeeds or not.
         receive_directly: The same as ``receive``, if there is nothing around the transport, without asking
             :meth:`is_receive_wanted`.
+        first_request_id: The id of the first request; the others count on.
     """
 
     def __init__(
@@ -102,7 +103,9 @@ class Exchange:
         abandons_requests: AbandonsRequests | None = None,
         after_collecting: Callable[[], None] | None = None,
         receive_directly: ReceiveTask | None = None,
+        first_request_id: int = 1,
     ) -> None:
+        self.next_request_id = first_request_id
         self.receive_timeout_in_seconds = receive_timeout_in_seconds
         self._service_name = service_name
         self._receive = receive
@@ -122,30 +125,27 @@ class Exchange:
 
     # Requests
 
-    def expect(self, draw_id: Callable[[], int], owner: object, expiry_in_seconds: float) -> int:
-        """Await the response to a request that is about to be sent, and return its id.
+    def expect(self, owner: object, expiry_in_seconds: float) -> int:
+        """Await the response to a request that is about to be sent, and return its new id.
 
         Args:
-            draw_id: Returns a new id. Called under this object's lock, so that it may be simple.
             owner: Who may take the response by :class:`NextOf`; ``CLAIMED`` if only a :class:`Claim` takes
                 it.
             expiry_in_seconds: How soon the request expires if no server takes it.
         """
         if self._given_up:
             self._settle_given_up()
+        expires_at = 0.0 if owner is CLAIMED else time.monotonic() + expiry_in_seconds
         with self._mutex:
-            request_id = draw_id()
-            ledger = self._ledger
-            ledger.expect(
-                request_id, owner, 0.0 if owner is CLAIMED else time.monotonic() + expiry_in_seconds
-            )
-            if not ledger.sweep_is_due():
+            request_id = self.next_request_id
+            self.next_request_id = request_id + 1
+            if not self._ledger.expect(request_id, owner, expires_at):
                 return request_id
-            forgotten = ledger.sweep(time.monotonic())
+            forgotten = self._ledger.sweep(time.monotonic())
         self._tell_transport(forgotten)
         return request_id
 
-    def expect_as_leader(self, want: One, draw_id: Callable[[], int]) -> bool:
+    def expect_as_leader(self, want: One) -> bool:
         """Become the leader, and then await the response to a request that is about to be sent.
 
         Only then may sending be combined with receiving: the response to another request that comes first
@@ -153,8 +153,7 @@ class Exchange:
         call :meth:`stop_leading` in the end, even if this is interrupted.
 
         Args:
-            want: What to wait for. It is given the id of the request.
-            draw_id: As for :meth:`expect`.
+            want: What to wait for. It is given the new id of the request.
 
         Returns:
             ``False``, and nothing is awaited, if there is a leader.
@@ -166,8 +165,9 @@ class Exchange:
                 return False
             self._leader_thread_id = threading.get_ident()
             self._leader_want = want
-            want.request_id = request_id = draw_id()
-            self._ledger.expect_claimed(request_id)
+            want.request_id = request_id = self.next_request_id
+            self.next_request_id = request_id + 1
+            self._ledger.expect(request_id, CLAIMED, 0.0)
             return True
 
     def stop_leading(self, want: One) -> None:
@@ -175,7 +175,10 @@ class Exchange:
         with self._mutex:
             if self._leader_want is want:
                 self._ledger.drop(want.request_id)
-                self._step_down(want, None, None)
+                if self._followers:
+                    self._hand_on()
+                else:  # as nearly always
+                    self._leader_want = None
 
     def claim(self, request_id: int) -> bool:
         """Keep the response to a request for a :class:`Claim`; tell whether it is awaited at all."""
@@ -292,7 +295,8 @@ class Exchange:
             MessageReceiveTimeout: It did not come in time.
             Exception: What the transport or a middleware raised.
         """
-        want = One(request_id)
+        want = One()
+        want.request_id = request_id
         deadline = time.monotonic() + (timeout or self.receive_timeout_in_seconds)
         try:
             if self._receive_directly is None or not self._lead_at_once(want):
@@ -303,10 +307,51 @@ class Exchange:
             # As in wait(). That may have ended with this thread not being the leader any more.
             if self._leader_want is want:
                 with self._mutex:
-                    self._step_down(want, None, None)
+                    self._hand_on()
             if self._after_collecting is not None:
                 self._after_collecting()
         return want.outcome
+
+    def collect_next(self, want: NextOf, timeout: float | None, limit: float) -> bool:
+        """Wait for a next response if all is quiet: nobody waits, nothing has arrived, something may come.
+
+        Args:
+            want: What to wait for.
+            timeout: The time limit as the caller gave it.
+            limit: The same in seconds, with the default of the transport in place of ``None`` and 0.
+
+        Returns:
+            ``False``, and nothing was done, if all is not quiet, so that :meth:`wait` is to be called.
+
+        Raises:
+            MessageReceiveTimeout: It did not come in time.
+            Exception: What the transport raised.
+        """
+        receive = self._receive_directly
+        if receive is None:
+            return False
+        now = time.monotonic()
+        try:
+            with self._mutex:
+                if (
+                    self._leader_want is not None
+                    or self._given_up
+                    or self._ledger.arrived
+                    or not self._ledger.awaits_any_of(want.owners, now)
+                ):
+                    return False
+                self._leader_thread_id = threading.get_ident()
+                self._leader_want = want
+            self._lead(want, timeout, now + limit, receive)
+        finally:
+            # As in wait().
+            if self._leader_want is want:
+                with self._mutex:
+                    if self._followers:
+                        self._hand_on()
+                    else:  # as nearly always
+                        self._leader_want = None
+        return True
 
     def go_on_leading(self, want: One, timeout: float | None) -> Outcome | None:
         """Do what :meth:`collect_one` does, for one who leads after :meth:`expect_as_leader`."""
@@ -378,6 +423,10 @@ class Exchange:
     # The leader
 
     def _lead(self, want: Want, timeout: float | None, deadline: float, receive: ReceiveTask) -> bool:
+        """Do what :meth:`wait` does, as the leader.
+
+        The first receive is the one given, for callers who know that something is awaited. Later ones ask.
+        """
         early_timeouts = 0
         while True:
             request_id: int | None
@@ -394,36 +443,33 @@ class Exchange:
                     early_timeouts += 1
                     if early_timeouts > self._count_awaited_besides(want):
                         raise
+                    receive = self._receive
                     continue
                 else:
                     raise
             if request_id is None or outcome is None:
                 return False
-            is_progress = self._file(request_id, outcome, want)
-            if is_progress and want.is_fulfilled():
+            with self._mutex:
+                is_awaited = is_progress = want.accept(request_id, outcome, self._ledger)
+                if not is_progress:
+                    is_awaited = self._ledger.deliver(request_id, outcome)
+                    if is_awaited:
+                        self._wake_followers_for(request_id)
+            if is_progress and not want.wants_more:
                 return True
+            if not is_awaited:
+                _logger.debug(
+                    "Dropped the response to request %s of service %s, for which nobody waits",
+                    request_id,
+                    self._service_name,
+                )
+            receive = self._receive
             timeout = deadline - time.monotonic()
             if timeout <= 0:
                 if not is_progress:
                     raise MessageReceiveTimeout(f"No message received for service {self._service_name}")
                 # What is here already counts, even if waiting for another service has used up the time.
                 timeout = SHORTEST_WAIT_IN_SECONDS
-
-    def _file(self, request_id: int, outcome: Outcome, want: Want) -> bool:
-        """Put what arrived into the right hands; tell whether these are the leader's."""
-        with self._mutex:
-            if want.accept(request_id, outcome, self._ledger):
-                return True
-            is_awaited = self._ledger.deliver(request_id, outcome)
-            if is_awaited:
-                self._wake_followers_for(request_id)
-        if not is_awaited:
-            _logger.debug(
-                "Dropped the response to request %s of service %s, for which nobody waits",
-                request_id,
-                self._service_name,
-            )
-        return False
 
     def _is_early(self, timeout: float | None, deadline: float) -> bool:
         return deadline - time.monotonic() > (timeout or self.receive_timeout_in_seconds) / 2
@@ -439,13 +485,18 @@ class Exchange:
                 self._followers.remove(follower)
         elif outer_want is not None:
             self._leader_want = outer_want
-        elif self._followers:
-            successor = self._followers.popleft()
-            self._leader_thread_id = successor.thread_id
-            self._leader_want = successor.want
-            successor.wake()
         else:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Let the thread that has waited longest lead, if there is one."""
+        if not self._followers:
             self._leader_want = None
+            return
+        successor = self._followers.popleft()
+        self._leader_thread_id = successor.thread_id
+        self._leader_want = successor.want
+        successor.wake()
 
     # Followers
 

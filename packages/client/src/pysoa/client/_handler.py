@@ -77,10 +77,21 @@ class ServiceHandler:
             self.transport, "message_expiry_in_seconds", _DEFAULT_MESSAGE_EXPIRY_IN_SECONDS
         )
         self._timed("client.middleware.initialize", self._build_middleware)(settings["middleware"])
+        self.is_bare: bool = self._find_nothing_around_transport()
+        """Whether there is nothing around the transport, and it takes requests as they are."""
         self.direct_transport: SendsAndWaits | None = self._find_direct_transport()
-        """The transport, if it can send and wait in one step and there is nothing around it."""
+        """The transport, if it can also send and wait in one step."""
         self._start_afresh()
         call_in_forked_child(self)
+
+    @property
+    def request_counter(self) -> int:
+        """The id of the next request."""
+        return self.exchange.next_request_id
+
+    @request_counter.setter
+    def request_counter(self, request_id: int) -> None:
+        self.exchange.next_request_id = request_id
 
     def send_request(self, job_request: JobRequest, message_expiry_in_seconds: float | None = None) -> int:
         """Send a JobRequest, and return a request ID.
@@ -135,9 +146,7 @@ class ServiceHandler:
     ) -> int:
         """Send a request whose response is for the given owner; see :meth:`Exchange.expect`."""
         exchange = self.exchange
-        request_id = exchange.expect(
-            self.draw_request_id, owner, message_expiry_in_seconds or self._message_expiry_in_seconds
-        )
+        request_id = exchange.expect(owner, message_expiry_in_seconds or self._message_expiry_in_seconds)
         if self._middleware:  # one of these may keep the request to itself
             exchange.mark_unsent(request_id)
         try:
@@ -158,36 +167,47 @@ class ServiceHandler:
                 self.metrics.publish_all()
         return request_id
 
+    def send_directly(
+        self, owner: object, body: dict[str, Any], message_expiry_in_seconds: float | None
+    ) -> int:
+        """Do what :meth:`send_for` does if :attr:`is_bare`, with the job request as a dictionary."""
+        exchange = self.exchange
+        request_id = exchange.expect(owner, message_expiry_in_seconds or self._message_expiry_in_seconds)
+        try:
+            if body["control"].get("suppress_response"):
+                exchange.drop(request_id)
+            self.transport.send_request_message(
+                request_id,
+                {"client_version": list(self._client_version)},
+                body,
+                message_expiry_in_seconds,  # type: ignore[arg-type]  # published as int, but takes fractions  # pyright: ignore[reportArgumentType]
+            )
+        except BaseException as error:
+            exchange.abandon(request_id)
+            if isinstance(error, PySOAError):
+                names = [action["action"] for action in body["actions"]]
+                add_details(error, self.service_name, names, (request_id,), message_expiry_in_seconds)
+            raise
+        return request_id
+
     def responses_for(
         self, owners: tuple[object, ...], timeout: float | None
     ) -> Generator[tuple[int, JobResponse], None, None]:
         """Yield the responses to the requests of these owners, waiting for each up to the timeout."""
         exchange = self.exchange
+        limit = timeout or self._receive_timeout_in_seconds
+        want = NextOf(owners)
         try:
             while True:
-                limit = timeout or self._receive_timeout_in_seconds
-                now = time.monotonic()
-                # If all requests have expired, nothing is to be expected, but what came late is welcome, if
-                # it is there already.
-                all_expired = not exchange.awaits_unexpired_of(owners, now) and bool(
-                    exchange.awaited_of(owners)
-                )
-                if all_expired:
-                    limit = SHORTEST_WAIT_IN_SECONDS
-                want = NextOf(owners)
                 try:
-                    exchange.wait(want, limit if all_expired else timeout, now + limit)
+                    if not exchange.collect_next(want, timeout, limit):
+                        _wait_for_next(exchange, want, timeout, limit)
                 except MessageReceiveTimeout as error:
-                    awaited = exchange.awaited_of(owners)
-                    if not all_expired:
-                        add_details(error, self.service_name, (), awaited, limit)
-                        raise
-                    for request_id in awaited:
-                        exchange.abandon(request_id)
-                    return
+                    add_details(error, self.service_name, (), exchange.awaited_of(owners), limit)
+                    raise
                 if want.outcome is None:
                     return
-                request_id, outcome = want.outcome
+                (request_id, outcome), want.outcome = want.outcome, None
                 if isinstance(outcome, Exception):
                     raise outcome
                 yield request_id, outcome
@@ -197,7 +217,7 @@ class ServiceHandler:
 
     def put_back(self, request_id: int, owner: object, response: JobResponse) -> bool:
         """Keep a response for the next :meth:`responses_for`; tell whether the request was ours."""
-        if not self._first_request_id <= request_id < self.request_counter:
+        if not self._first_request_id <= request_id < self.exchange.next_request_id:
             return False
         self.exchange.put_back(request_id, owner, response, self._message_expiry_in_seconds)
         return True
@@ -282,8 +302,7 @@ class ServiceHandler:
         return timed
 
     def _start_afresh(self) -> None:
-        self.request_counter: int = random.randint(1, _LARGEST_FIRST_REQUEST_ID)
-        self._first_request_id = self.request_counter
+        self._first_request_id = random.randint(1, _LARGEST_FIRST_REQUEST_ID)
         transport: object = self.transport
         self.exchange: Exchange = Exchange(
             self.service_name,
@@ -291,19 +310,23 @@ class ServiceHandler:
             self._receive_timeout_in_seconds,
             transport if isinstance(transport, AbandonsRequests) else None,
             self.metrics.publish_all if self._measures else None,
-            self._receive_response if self.direct_transport is not None else None,
+            self._receive_response if self.is_bare else None,
+            self._first_request_id,
+        )
+
+    def _find_nothing_around_transport(self) -> bool:
+        own: Any = type(self)
+        return (
+            not self._middleware
+            and not self._measures
+            and self._carries_native_values
+            and own._base_send_request is ServiceHandler._base_send_request
+            and own._base_get_response is ServiceHandler._base_get_response
         )
 
     def _find_direct_transport(self) -> SendsAndWaits | None:
         transport = self.transport
-        if self._middleware or self._measures or not self._carries_native_values:
-            return None
-        own: Any = type(self)
-        if (
-            not isinstance(transport, SendsAndWaits)
-            or own._base_send_request is not ServiceHandler._base_send_request
-            or own._base_get_response is not ServiceHandler._base_get_response
-        ):
+        if not self.is_bare or not isinstance(transport, SendsAndWaits):
             return None
         cls: Any = type(transport)
         self._original_send = cls.send_request_message
@@ -313,26 +336,38 @@ class ServiceHandler:
         nearest = next(parent for parent in parents if not _WAYS_OF_TRANSPORT.isdisjoint(vars(parent)))
         return transport if "send_request_and_wait" in vars(nearest) else None
 
-    def sends_directly(self, transport: object) -> bool:
-        """Tell whether the direct transport is still to be used: tests replace it, or its methods."""
+    def usable_direct_transport(self) -> SendsAndWaits | None:
+        """Return the direct transport if it is still to be used: tests replace it, or its methods."""
+        transport = self.direct_transport
+        current: Any = self.transport
         cls: Any = type(transport)
-        return (
-            transport is self.transport
-            and cls.send_request_message is self._original_send
-            and cls.receive_response_message is self._original_receive
-            and _WAYS_OF_TRANSPORT.isdisjoint(getattr(transport, "__dict__", ()))
-        )
-
-    def draw_request_id(self) -> int:
-        """Return a new request id."""
-        request_id = self.request_counter
-        self.request_counter = request_id + 1
-        return request_id
+        if (
+            transport is None
+            or transport is not current
+            or cls.send_request_message is not self._original_send
+            or cls.receive_response_message is not self._original_receive
+            or not _WAYS_OF_TRANSPORT.isdisjoint(getattr(transport, "__dict__", ()))
+        ):
+            return None
+        return transport
 
     def reset_in_forked_child(self) -> None:
         """Start with new ids, and await nothing: the responses to what was sent before are the parent's."""
         self.exchange.disown()
         self._start_afresh()
+
+
+def _wait_for_next(exchange: Exchange, want: NextOf, timeout: float | None, limit: float) -> None:
+    now = time.monotonic()
+    if exchange.awaits_unexpired_of(want.owners, now) or not exchange.awaited_of(want.owners):
+        exchange.wait(want, timeout, now + limit)
+        return
+    # All requests have expired. Nothing is to be expected, but what came late is welcome, if it is there.
+    try:
+        exchange.wait(want, SHORTEST_WAIT_IN_SECONDS, now + SHORTEST_WAIT_IN_SECONDS)
+    except MessageReceiveTimeout:
+        for request_id in exchange.awaited_of(want.owners):
+            exchange.abandon(request_id)
 
 
 def _build(configuration: Mapping[str, Any], *args: object) -> Any:

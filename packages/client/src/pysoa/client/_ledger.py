@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-import attrs
-
 from pysoa.common.types import JobResponse
 
 __all__ = (
@@ -35,15 +33,11 @@ CLAIMED: Final = _Claimed()
 _SMALLEST_SWEEP: Final = 64
 
 
-@attrs.define
-class _Entry:
-    owner: object
-    """Who may take the response without naming the id; nobody if it is CLAIMED."""
-    expires_at: float
-    """When the request itself expires, in the caller's clock. Not looked at if the owner is CLAIMED."""
+_Entry: TypeAlias = tuple[object, float]
+"""Who may take the response without naming the id, nobody if it is CLAIMED; and when the request expires.
 
-
-_CLAIMED_ENTRY: Final = _Entry(CLAIMED, 0.0)
+That is a time of the caller's clock, and not looked at if the owner is CLAIMED.
+"""
 
 
 class Ledger:
@@ -54,37 +48,42 @@ class Ledger:
             a claim on it: a response has a life of its own.
     """
 
-    __slots__ = ("_arrived", "_keep_expired_s", "_pending", "_sweep_at", "_unsent")
+    __slots__ = ("_keep_expired_s", "_pending", "_sweep_at", "_unsent", "arrived")
 
     def __init__(self, keep_expired_s: float = 60.0) -> None:
         self._keep_expired_s = keep_expired_s
         self._pending: dict[int, _Entry] = {}
-        self._arrived: dict[int, tuple[_Entry, Outcome]] = {}
+        self.arrived: dict[int, tuple[_Entry, Outcome]] = {}
+        """What has arrived and was not taken yet, in this order."""
         self._unsent: set[int] = set()
         self._sweep_at = _SMALLEST_SWEEP
 
     def __len__(self) -> int:
-        return len(self._pending) + len(self._arrived)
+        return len(self._pending) + len(self.arrived)
 
     def __contains__(self, request_id: object) -> bool:
-        return request_id in self._pending or request_id in self._arrived
+        return request_id in self._pending or request_id in self.arrived
 
     # Sending
 
-    def expect(self, request_id: int, owner: object, expires_at: float) -> None:
-        """Open an entry for a request that is about to be sent."""
-        self._pending[request_id] = _Entry(owner, expires_at)
+    def expect(self, request_id: int, owner: object, expires_at: float) -> bool:
+        """Open an entry for a request that is about to be sent.
 
-    def expect_claimed(self, request_id: int) -> None:
-        """Open an entry whose response only who names the id can take."""
-        self._pending[request_id] = _CLAIMED_ENTRY
+        Returns:
+            Whether so many entries are open now that it is time for :meth:`sweep`. The threshold follows the
+            number of live entries, so that sweeping costs next to nothing per request.
+        """
+        self._pending[request_id] = (owner, expires_at)
+        return len(self._pending) + len(self.arrived) >= self._sweep_at
 
     def claim(self, request_id: int) -> bool:
         """Make an entry one that only who names the id can take; tell whether there is one."""
-        entry = self._entry(request_id)
-        if entry is None:
+        if request_id in self._pending:
+            self._pending[request_id] = (CLAIMED, 0.0)
+        elif request_id in self.arrived:
+            self.arrived[request_id] = ((CLAIMED, 0.0), self.arrived[request_id][1])
+        else:
             return False
-        entry.owner = CLAIMED
         return True
 
     def mark_unsent(self, request_id: int) -> None:
@@ -102,7 +101,7 @@ class Ledger:
         entry = self._pending.pop(request_id, None)
         if entry is None:
             return False
-        self._arrived[request_id] = (entry, outcome)
+        self.arrived[request_id] = (entry, outcome)
         return True
 
     def settle(self, request_id: int) -> bool:
@@ -111,11 +110,19 @@ class Ledger:
             self._unsent.discard(request_id)
         return self._pending.pop(request_id, None) is not None
 
+    def settle_for(self, request_id: int, owners: tuple[object, ...]) -> bool:
+        """Do the same, if the transport may still have had this response, and it is for one of these."""
+        entry = self._pending.get(request_id)
+        if entry is None or entry[0] not in owners or request_id in self._unsent:
+            return False
+        del self._pending[request_id]
+        return True
+
     def take(self, request_id: int) -> Outcome | None:
         """Remove and return what arrived for this id, or return ``None``."""
-        if not self._arrived:
+        if not self.arrived:
             return None
-        arrived = self._arrived.pop(request_id, None)
+        arrived = self.arrived.pop(request_id, None)
         if arrived is None:
             return None
         if self._unsent:
@@ -124,23 +131,18 @@ class Ledger:
 
     def take_next_of(self, owners: tuple[object, ...]) -> tuple[int, Outcome] | None:
         """Remove and return what arrived first for one of these owners, with its id, or return ``None``."""
-        for request_id, (entry, outcome) in self._arrived.items():
-            if any(entry.owner is owner for owner in owners):
-                del self._arrived[request_id]
+        for request_id, ((owner, _), outcome) in self.arrived.items():
+            if owner in owners:
+                del self.arrived[request_id]
                 self._unsent.discard(request_id)
                 return request_id, outcome
         return None
 
     def put_back(self, request_id: int, owner: object, outcome: Outcome, expires_at: float) -> None:
         """File a response again that was taken by one who found it to be another's."""
-        self._arrived[request_id] = (_Entry(owner, expires_at), outcome)
+        self.arrived[request_id] = ((owner, expires_at), outcome)
 
     # Waiting
-
-    @property
-    def has_arrivals(self) -> bool:
-        """Whether anything has arrived that was not taken yet."""
-        return bool(self._arrived)
 
     def count_pending(self) -> int:
         """Return how many responses have not arrived yet."""
@@ -148,7 +150,7 @@ class Ledger:
 
     def only_awaits(self, request_id: int) -> bool:
         """Tell whether this response is awaited and no other has arrived."""
-        return not self._arrived and not self._unsent and request_id in self._pending
+        return not self.arrived and not self._unsent and request_id in self._pending
 
     def awaits(self, request_id: int) -> bool:
         """Tell whether the transport may still have the response to this request."""
@@ -169,11 +171,6 @@ class Ledger:
             request_id in self._pending and request_id not in self._unsent for request_id in request_ids
         )
 
-    def awaits_for(self, request_id: int, owners: tuple[object, ...]) -> bool:
-        """Tell whether the transport may still have this response, and it is for one of these owners."""
-        entry = self._pending.get(request_id)
-        return entry is not None and entry.owner in owners and request_id not in self._unsent
-
     def awaits_any_of(self, owners: tuple[object, ...], now: float = 0.0) -> bool:
         """Tell whether the transport may still have a response for one of these owners.
 
@@ -184,17 +181,17 @@ class Ledger:
         unsent = self._unsent
         # The newest is the most likely one, and so the search is short however many there are.
         for request_id in reversed(self._pending):
-            entry = self._pending[request_id]
-            if entry.expires_at >= now and entry.owner in owners and request_id not in unsent:
+            owner, expires_at = self._pending[request_id]
+            if expires_at >= now and owner in owners and request_id not in unsent:
                 return True
         return False
 
     def awaited_of(self, owners: tuple[object, ...]) -> dict[int, float]:
         """Return the ids that the transport may still have for these owners, with the times of expiry."""
         return {
-            request_id: entry.expires_at
-            for request_id, entry in self._pending.items()
-            if any(entry.owner is owner for owner in owners) and request_id not in self._unsent
+            request_id: expires_at
+            for request_id, (owner, expires_at) in self._pending.items()
+            if owner in owners and request_id not in self._unsent
         }
 
     # Forgetting
@@ -202,34 +199,23 @@ class Ledger:
     def drop(self, request_id: int) -> bool:
         """Close an entry whose response nobody wants; tell whether the response had not arrived yet."""
         self._unsent.discard(request_id)
-        self._arrived.pop(request_id, None)
+        self.arrived.pop(request_id, None)
         return self._pending.pop(request_id, None) is not None
-
-    def sweep_is_due(self) -> bool:
-        """Tell whether so many entries are open that it is time for :meth:`sweep`.
-
-        The threshold follows the number of live entries, so that sweeping costs next to nothing per request.
-        """
-        return len(self._pending) + len(self._arrived) >= self._sweep_at
 
     def sweep(self, now: float) -> list[int]:
         """Close the unclaimed entries that expired long ago; return the ids that were still awaited."""
         limit = now - self._keep_expired_s
         late = [
-            i for i, entry in self._pending.items() if entry.owner is not CLAIMED and entry.expires_at < limit
+            i
+            for i, (owner, expires_at) in self._pending.items()
+            if owner is not CLAIMED and expires_at < limit
         ]
         unread = [
             i
-            for i, (entry, _) in self._arrived.items()
-            if entry.owner is not CLAIMED and entry.expires_at < limit
+            for i, ((owner, expires_at), _) in self.arrived.items()
+            if owner is not CLAIMED and expires_at < limit
         ]
         for request_id in (*late, *unread):
             self.drop(request_id)
         self._sweep_at = max(_SMALLEST_SWEEP, 2 * len(self))
         return late
-
-    def _entry(self, request_id: int) -> _Entry | None:
-        entry = self._pending.get(request_id)
-        if entry is None and request_id in self._arrived:
-            return self._arrived[request_id][0]
-        return entry

@@ -6,15 +6,21 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pysoa.common.types import ActionRequest
+
 __all__ = (
     "check_control_of_call",
     "check_seconds",
     "make_context",
     "make_control",
     "new_correlation_id",
+    "plain_actions",
     "switch_value",
 )
 
+# Under other names, since pyright takes what is a dict for a dict[Unknown, Unknown].
+_Dict: Final[Any] = dict
+_List: Final[Any] = list
 _INFINITY: Final = float("inf")
 
 
@@ -84,6 +90,10 @@ def make_context(
     Raises:
         TypeError: A switch has no integer value.
     """
+    if not (base or switches or extra):
+        if correlation_id is None:
+            correlation_id = default_correlation_id or os.urandom(16).hex()
+        return {"correlation_id": correlation_id, "switches": []}
     context: dict[str, Any] = {str(key): value for key, value in base.items()} if base else {}
     if correlation_id is not None:
         context["correlation_id"] = correlation_id
@@ -100,6 +110,26 @@ def make_context(
                 continue
             context[str(key)] = value
     return context
+
+
+def plain_actions(actions: Any) -> list[dict[str, Any]] | None:
+    """Return actions as they are sent if nothing is special about them; else ``None``, with nothing used up.
+
+    Args:
+        actions: What callers give as the actions of a job.
+    """
+    if type(actions) is not _List:
+        return None
+    plain: list[dict[str, Any]] = []
+    action: Any
+    for action in actions:
+        if type(action) is _Dict and len(action) == 2 and "action" in action and "body" in action:
+            plain.append({"action": action["action"], "body": action["body"]})
+        elif type(action) is ActionRequest:
+            plain.append({"action": action.action, "body": action.body})
+        else:
+            return None
+    return plain
 
 
 def new_correlation_id() -> str:

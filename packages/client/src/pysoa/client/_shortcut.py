@@ -117,14 +117,14 @@ def call_alone(
     Raises:
         Exception: Whatever was in the way of sending or receiving. The response is awaited no longer.
     """
-    transport = handler.direct_transport
-    if transport is None or not handler.sends_directly(transport):
+    transport = handler.usable_direct_transport()
+    if transport is None:
         return _call_indirectly(handler, JobRequest(control, context, [ActionRequest(action, body)]), timeout)
     exchange = handler.exchange
-    want = One(-1)
+    want = One()
     shown_limit = timeout
     try:
-        if exchange.expect_as_leader(want, handler.draw_request_id):
+        if exchange.expect_as_leader(want):
             request_id = want.request_id
             started_at = time.monotonic()
             received = transport.send_request_and_wait(

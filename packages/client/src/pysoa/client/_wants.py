@@ -17,16 +17,17 @@ __all__ = (
 class Want(Protocol):
     """What a thread waits for."""
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether something is still missing after :meth:`accept` took an outcome."""
+        ...
+
     def collect(self, ledger: Ledger) -> bool:
         """Take out of the ledger what has arrived for this want; tell whether it is fulfilled."""
         ...
 
     def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
         """Take an outcome that has just come, if this is who wants it; tell whether it is."""
-        ...
-
-    def is_fulfilled(self) -> bool:
-        """Tell whether nothing is missing any more."""
         ...
 
     def is_awaited(self, ledger: Ledger) -> bool:
@@ -51,15 +52,16 @@ class Claim:
         outcomes: Where to put the outcomes.
     """
 
-    __slots__ = ("missing", "outcomes")
+    __slots__ = ("missing", "outcomes", "wants_more")
 
     def __init__(self, missing: set[int], outcomes: dict[int, Outcome]) -> None:
         self.missing = missing
         self.outcomes = outcomes
+        self.wants_more = True
 
     def collect(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""
-        if ledger.has_arrivals:
+        if ledger.arrived:
             for request_id in tuple(self.missing):
                 outcome = ledger.take(request_id)
                 if outcome is not None:
@@ -73,11 +75,8 @@ class Claim:
             return False
         self.outcomes[request_id] = outcome
         self.missing.discard(request_id)
+        self.wants_more = bool(self.missing)
         return True
-
-    def is_fulfilled(self) -> bool:
-        """See :class:`Want`."""
-        return not self.missing
 
     def is_awaited(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""
@@ -95,11 +94,10 @@ class Claim:
 class One:
     """Wants the response to one request. The same as a :class:`Claim` of one id, but quicker."""
 
-    __slots__ = ("outcome", "request_id")
-
-    def __init__(self, request_id: int) -> None:
-        self.request_id: int = request_id
-        self.outcome: Outcome | None = None
+    # Defaults, and no constructor: every call makes one of these.
+    request_id: int = -1
+    outcome: Outcome | None = None
+    wants_more = False
 
     def collect(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""
@@ -112,10 +110,6 @@ class One:
             return False
         self.outcome = outcome
         return True
-
-    def is_fulfilled(self) -> bool:
-        """See :class:`Want`."""
-        return self.outcome is not None
 
     def is_awaited(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""
@@ -138,6 +132,7 @@ class NextOf:
     """
 
     __slots__ = ("outcome", "owners")
+    wants_more = False
 
     def __init__(self, owners: tuple[object, ...]) -> None:
         self.owners = owners
@@ -150,15 +145,10 @@ class NextOf:
 
     def accept(self, request_id: int, outcome: Outcome, ledger: Ledger) -> bool:
         """See :class:`Want`."""
-        if not ledger.awaits_for(request_id, self.owners):
+        if not ledger.settle_for(request_id, self.owners):
             return False
-        ledger.settle(request_id)
         self.outcome = (request_id, outcome)
         return True
-
-    def is_fulfilled(self) -> bool:
-        """See :class:`Want`."""
-        return self.outcome is not None
 
     def is_awaited(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""

@@ -10,7 +10,6 @@ from pysoa.client._base import (
     ActionRequestArgumentIterable,
     ActionRequestArgumentList,
     JobRequestArgument,
-    is_original,
 )
 from pysoa.client._future_calls import FutureCalls
 from pysoa.client._futures import FutureSOAResponse
@@ -145,13 +144,16 @@ class Client(FutureCalls):
             actions = [ActionRequest(action, body or {})]
             call.send(service_name, actions)
         else:
-            check_seconds("timeout", timeout)
-            check_control_of_call(control_extra)
+            control: Control = {"continue_on_error": False, "suppress_response": False}
+            if control_extra or timeout is not None:
+                check_seconds("timeout", timeout)
+                check_control_of_call(control_extra)
+                control = make_control(False, False, control_extra, timeout)
             request_id, outcome = call_alone(
                 handler,
                 action,
                 body or {},
-                make_control(False, False, control_extra, timeout),
+                control,
                 make_context(self.context, switches, correlation_id, context),
                 timeout or None,
             )
@@ -382,15 +384,18 @@ class Client(FutureCalls):
 
     def _is_extended(self) -> bool:
         """Tell whether a subclass or a test has its own futures, which blocking calls must then use."""
+        cls = type(self)
         return (
-            not is_original(self, "call_action_future", _CALL_ACTION_FUTURE)
-            or not is_original(self, "call_actions_future", _CALL_ACTIONS_FUTURE)
+            cls.call_action_future is not _CALL_ACTION_FUTURE
+            or cls.call_actions_future is not _CALL_ACTIONS_FUTURE
             or self.FutureResponse is not FutureSOAResponse
+            or not _FUTURES.isdisjoint(self.__dict__)
         )
 
 
 _CALL_ACTION_FUTURE: Final = Client.call_action_future
 _CALL_ACTIONS_FUTURE: Final = Client.call_actions_future
+_FUTURES: Final = frozenset(("call_action_future", "call_actions_future"))
 
 # What users see of these classes, in tracebacks and in the reference, is where they can be imported from.
 FutureSOAResponse.__module__ = __name__
