@@ -22,7 +22,7 @@ NO_SCHEMAS: Final = ActionSchemas(None, None, None, None)
 
 
 def compile_schemas(action_class: Any, request_schema: Any, response_schema: Any) -> ActionSchemas:
-    """Return what checks the bodies of an action by its schemas, and keep it as ``_schemas`` of its class.
+    """Return what checks the bodies of an action by its schemas, and keep it with its class.
 
     A schema that an object has for itself is neither kept nor compiled, since it may be another one each
     time. An attribute that holds nothing true stands for no schema.
@@ -38,5 +38,5 @@ def compile_schemas(action_class: Any, request_schema: Any, response_schema: Any
         make(response_schema) if response_schema else None,
     )
     if are_of_class:
-        action_class._schemas = schemas
+        action_class._compiled_schemas = schemas
     return schemas

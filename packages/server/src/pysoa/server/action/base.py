@@ -35,7 +35,7 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
     response_schema: ClassVar[Schema | None] = None
     """What the response body must look like; ``None`` accepts everything."""
 
-    _schemas: ClassVar[ActionSchemas] = NO_SCHEMAS
+    _compiled_schemas: ClassVar[ActionSchemas] = NO_SCHEMAS
 
     def __init__(self, settings: ServerSettings | None = None) -> None:
         """Construct the action, for one execution.
@@ -87,7 +87,7 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
             ResponseValidationError: What :meth:`run` returned does not fit the response schema.
         """
         request_schema, response_schema = self.request_schema, self.response_schema
-        schemas = self._schemas
+        schemas = self._compiled_schemas
         if schemas.request_schema is not request_schema or schemas.response_schema is not response_schema:
             schemas = compile_schemas(type(self), request_schema, response_schema)
 
