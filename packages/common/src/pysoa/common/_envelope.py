@@ -102,9 +102,21 @@ def job_response_from_dict(body: Any) -> JobResponse:
     Raises:
         InvalidMessageError: The body is not a job response. The text names the place and shows no values.
     """
-    job_response = _successful_response_of_one(body)
-    if job_response is not None:
-        return job_response
+    try:
+        context, actions = body["context"], body["actions"]
+        if type(body) is _Dict and body["errors"] == [] and type(actions) is _List and len(actions) == 1:
+            action = actions[0]
+            if type(action) is _Dict and action["errors"] == []:
+                # A single action that succeeded, as nearly always.
+                return successful_job_response(
+                    context, [successful_action_response(action["action"], action["body"])]
+                )
+    except (LookupError, TypeError):
+        pass  # Something is missing, which is allowed, or told of, below.
+    return _any_job_response(body)
+
+
+def _any_job_response(body: Any) -> JobResponse:
     response = _mapping(body, "the body")
     job_response = JobResponse()
     job_response.errors = _errors_from(response, "")
@@ -115,26 +127,6 @@ def job_response_from_dict(body: Any) -> JobResponse:
     if "context" in response:
         job_response.context = response["context"]
     return job_response
-
-
-def _successful_response_of_one(body: Any) -> JobResponse | None:
-    """Return the response to a single action that succeeded, which most are; ``None`` for anything else."""
-    if type(body) is not _Dict or body.get("errors") != [] or "context" not in body:
-        return None
-    actions = body.get("actions")
-    if type(actions) is not _List or len(actions) != 1:
-        return None
-    fields = actions[0]
-    if (
-        type(fields) is not _Dict
-        or fields.get("errors") != []
-        or "action" not in fields
-        or "body" not in fields
-    ):
-        return None
-    return successful_job_response(
-        body["context"], [successful_action_response(fields["action"], fields["body"])]
-    )
 
 
 def successful_action_response(action: str, body: Body) -> ActionResponse:

@@ -419,6 +419,14 @@ def test_other_buffers_than_bytes_are_read(wrap: Callable[[bytes], Any]) -> None
     assert _SERIALIZER.blob_to_dict(wrap(blob)) == {"a": b"\xff"}
 
 
+@pytest.mark.parametrize("wrap", [bytearray, memoryview])
+def test_standard_timestamp_in_another_buffer_is_refused(wrap: Callable[[bytes], Any]) -> None:
+    blob = b"\x81\xa1a\xd6\xff\x00\x00\x00\x01"
+
+    with pytest.raises(InvalidMessage, match="unknown extension type -1"):
+        _SERIALIZER.blob_to_dict(wrap(blob))
+
+
 def test_errors_of_decoding_do_not_carry_the_message() -> None:
     blob = _SERIALIZER.dict_to_blob({"password": "swordfish"}) + b"\xa9swordfish"
 

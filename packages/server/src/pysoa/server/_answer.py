@@ -61,8 +61,8 @@ def answer(
 
     try:
         # A logger that does not take the more severe of two levels does not take the other one either.
-        level = max(server.request_log_success_level, server.request_log_error_level)
-        if server.job_logger.isEnabledFor(level):
+        level, error_level = server.request_log_success_level, server.request_log_error_level
+        if server.job_logger.isEnabledFor(level if level > error_level else error_level):
             log_response(server, job_request, job_response, response)
     except Exception as error:  # a logging filter of the service, for one
         server.logger.error("Could not log the response to request %s", request_id, exc_info=error)

@@ -31,13 +31,11 @@ ControlHeaderSchema: Dictionary = fields.Dictionary(
     {
         "continue_on_error": fields.Boolean(
             description="Whether to continue executing more actions in a multi-action job request if an "
-            "action "
-            "results in an error."
+            "action results in an error."
         ),
         "suppress_response": fields.Boolean(
             description="Whether to complete processing a request without sending a response back to the "
-            "client "
-            "(defaults to false)."
+            "client (defaults to false)."
         ),
     },
     optional_keys=("suppress_response",),
@@ -49,9 +47,8 @@ ContextHeaderSchema: Dictionary = fields.Dictionary(
     {
         "caller": fields.UnicodeString(
             description="Optional, caller-supplied meta-information about the caller, such as an application "
-            "name, "
-            "file name, class or method name, file name and line number, etc. May be useful for logging or "
-            "metrics."
+            "name, file name, class or method name, file name and line number, etc. May be useful for "
+            "logging or metrics."
         ),
         "calling_service": fields.UnicodeString(
             description="A header that PySOA automatically adds to all outgoing requests from one service to "
@@ -64,16 +61,12 @@ ContextHeaderSchema: Dictionary = fields.Dictionary(
         ),
         "correlation_id": fields.UnicodeString(
             description="Correlation IDs can be used at your own discretion, but are generally shared across "
-            "multiple "
-            "service requests, even across multiple services, to correlate requests that are logically "
-            "linked "
-            "together (example: such as all PySOA requests that occur within the scope of a single HTTP "
-            "request in a "
-            "client application). The PySOA client automatically adds a UUID correlation ID to all outgoing "
-            "requests "
-            "if the client is not already configured with an inherited correlation ID, and the client "
-            "available in "
-            "`request.client` automatically inherits the correlation ID from the request."
+            "multiple service requests, even across multiple services, to correlate requests that are "
+            "logically linked together (example: such as all PySOA requests that occur within the scope of a "
+            "single HTTP request in a client application). The PySOA client automatically adds a UUID "
+            "correlation ID to all outgoing requests if the client is not already configured with an "
+            "inherited correlation ID, and the client available in `request.client` automatically inherits "
+            "the correlation ID from the request."
         ),
         "switches": fields.List(fields.Integer(), description="The switches that the caller turned on."),
     },

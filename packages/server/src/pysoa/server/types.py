@@ -6,7 +6,7 @@ import abc
 import concurrent.futures
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, SupportsInt, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, SupportsInt, TypeAlias, Union
 
 import attrs
 
@@ -156,6 +156,9 @@ class ActionInterface(abc.ABC):
     of this class. Most actions extend :class:`pysoa.server.action.base.Action`, which is simpler to use than
     either.
     """
+
+    _needs_server: ClassVar[bool] = False
+    """Whether it is constructed with the server in place of the settings; for actions that come with it."""
 
     @abc.abstractmethod
     def __init__(self, settings: ServerSettings | None = None) -> None:

@@ -41,18 +41,13 @@ class IntrospectionAction(Action):
 
     description: ClassVar[str | None] = (
         "This action returns detailed information about the service's defined actions and the request and "
-        "response "
-        "schemas for each action, along with any documentation defined for the action or for the service "
-        "itself. It "
-        "can be passed a single action name to return information limited to that single action. Otherwise, "
-        "it will "
-        "return information for all of the service's actions. If an action is a switched action (meaning the "
-        "action "
-        "extends `SwitchedAction`, and which action code runs is controlled with SOA switches), multiple "
-        "action "
-        "introspection results will be returned for that action, each with a name ending in either "
-        "`[switch:N]` "
-        "(where `N` is the switch value) or `[DEFAULT]` for the default action."
+        "response schemas for each action, along with any documentation defined for the action or for the "
+        "service itself. It can be passed a single action name to return information limited to that single "
+        "action. Otherwise, it will return information for all of the service's actions. If an action is a "
+        "switched action (meaning the action extends `SwitchedAction`, and which action code runs is "
+        "controlled with SOA switches), multiple action introspection results will be returned for that "
+        "action, each with a name ending in either `[switch:N]` (where `N` is the switch value) or "
+        "`[DEFAULT]` for the default action."
     )
 
     request_schema: ClassVar[Schema | None] = fields.Dictionary(
@@ -61,10 +56,8 @@ class IntrospectionAction(Action):
                 min_length=1,
                 allow_blank=False,
                 description="Specify this to limit your introspection to a single action. It will be the "
-                "only action "
-                "present in the `actions` response attribute. If the requested action does not exist, an "
-                "error will "
-                "be returned.",
+                "only action present in the `actions` response attribute. If the requested action does not "
+                "exist, an error will be returned.",
             ),
         },
         optional_keys=("action_name",),
@@ -75,8 +68,7 @@ class IntrospectionAction(Action):
             "documentation": fields.Nullable(
                 fields.UnicodeString(
                     description="The documentation for the server, unless `action_name` is specified in the "
-                    "request "
-                    "body, in which case this is omitted.",
+                    "request body, in which case this is omitted.",
                 )
             ),
             "action_names": fields.List(
@@ -106,10 +98,8 @@ class IntrospectionAction(Action):
                     description="A introspection of a single action",
                 ),
                 description="A dict mapping action names to action description dictionaries. This contains "
-                "details "
-                "about every action in the service unless `action_name` is specified in the request body, in "
-                "which "
-                "case it contains details only for that action.",
+                "details about every action in the service unless `action_name` is specified in the request "
+                "body, in which case it contains details only for that action.",
             ),
         },
         optional_keys=("documentation",),

@@ -92,15 +92,11 @@ class BaseStatusAction(Action):
 
     description: ClassVar[str | None] = (
         "Returns version info for the service, Python, PySOA, and Conformity. If the service has a build "
-        "string, that "
-        "is also returned. If the service has defined additional health check behavior and the `verbose` "
-        "request "
-        "attribute is not set to `False`, those additional health checks are performed and returned in the "
-        "`healthcheck` response attribute. If the `verbose` request attribute is set to `False`, the "
-        "additional "
-        "health checks are not performed and `healthcheck` is not included in the response (importantly, the "
-        "`check_` "
-        "methods are not invoked)."
+        "string, that is also returned. If the service has defined additional health check behavior and the "
+        "`verbose` request attribute is not set to `False`, those additional health checks are performed and "
+        "returned in the `healthcheck` response attribute. If the `verbose` request attribute is set to "
+        "`False`, the additional health checks are not performed and `healthcheck` is not included in the "
+        "response (importantly, the `check_` methods are not invoked)."
     )
 
     request_schema: ClassVar[Schema | None] = fields.Dictionary(
@@ -144,8 +140,7 @@ class BaseStatusAction(Action):
                     "diagnostics": fields.SchemalessDictionary(
                         key_type=fields.UnicodeString(),
                         description="A dictionary containing any additional diagnostic information output by "
-                        "the "
-                        "health check operations.",
+                        "the health check operations.",
                     ),
                 },
                 optional_keys=("warnings", "errors", "diagnostics"),

@@ -58,8 +58,7 @@ def _check_map(switch_to_action_map: Any) -> None:
     if size < 2:
         raise ValueError(
             "Class attribute switch_to_action_map must be an iterable, such as a tuple or list, that "
-            "provides __len__ "
-            "and has at least two items"
+            "provides __len__ and has at least two items"
         )
     for item in items:
         if not _is_pair(item) or not is_switch(item[0]) or not callable(item[1]):

@@ -133,17 +133,17 @@ class RedisTransportSchema(fields.Dictionary):
                 ),
                 "sentinel_failover_retries": _fields.Integer(
                     description=(
-                        "How many times to retry (with a delay) getting a connection from the Sentinel "
-                        "when a master cannot be found (cluster is in the middle of a failover); should "
-                        "only be used for Sentinel backend type"
+                        "How many times to retry (with a delay) getting a connection from the Sentinel when "
+                        "a master cannot be found (cluster is in the middle of a failover); should only be "
+                        "used for Sentinel backend type"
                     ),
                 ),
                 "sentinel_kwargs": _fields.SchemalessDictionary(
                     key_type=_fields.Hashable(),
                     description=(
                         "The arguments used when creating all Sentinel connections (see Redis-Py docs); "
-                        "should only be used for Sentinel backend type; similar to `connection_kwargs`, "
-                        "but you may need to specify both (one for Sentinel connections, one for Redis "
+                        "should only be used for Sentinel backend type; similar to `connection_kwargs`, but "
+                        "you may need to specify both (one for Sentinel connections, one for Redis "
                         "connections)"
                     ),
                 ),
@@ -175,14 +175,14 @@ class RedisTransportSchema(fields.Dictionary):
             description=(
                 "By default, messages larger than 100KB that do not trigger errors (see "
                 "`maximum_message_size_in_bytes`) will be logged with level WARNING to a logger named "
-                "`pysoa.transport.oversized_message`. To disable this behavior, set this setting to 0. "
-                "Or, you can set it to some other number to change the threshold that triggers logging."
+                "`pysoa.transport.oversized_message`. To disable this behavior, set this setting to 0. Or, "
+                "you can set it to some other number to change the threshold that triggers logging."
             ),
         ),
         "maximum_message_size_in_bytes": _fields.Integer(
             description=(
-                "The maximum message size, in bytes, that is permitted to be transmitted over this "
-                "transport (defaults to 100KB on the client and 250KB on the server)"
+                "The maximum message size, in bytes, that is permitted to be transmitted over this transport "
+                "(defaults to 100KB on the client and 250KB on the server)"
             ),
         ),
         "message_expiry_in_seconds": _fields.Integer(
@@ -262,11 +262,11 @@ class _RedisServerTransportSchema(RedisTransportSchema):
         **RedisTransportSchema.contents,
         "chunk_messages_larger_than_bytes": _fields.Integer(
             description=(
-                "If set, responses larger than this setting will be chunked and sent back to the client "
-                "in pieces, to prevent blocking single-threaded Redis for long periods of time to handle "
-                "large responses. When set, this value must be greater than or equal to 102400, and "
-                "`maximum_message_size_in_bytes` must also be set and must be at least 5 times greater "
-                "than this value (because `maximum_message_size_in_bytes` is still enforced)."
+                "If set, responses larger than this setting will be chunked and sent back to the client in "
+                "pieces, to prevent blocking single-threaded Redis for long periods of time to handle large "
+                "responses. When set, this value must be greater than or equal to 102400, and "
+                "`maximum_message_size_in_bytes` must also be set and must be at least 5 times greater than "
+                "this value (because `maximum_message_size_in_bytes` is still enforced)."
             ),
         ),
     }
