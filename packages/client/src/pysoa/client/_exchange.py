@@ -105,7 +105,7 @@ class Exchange:
         receive_directly: ReceiveTask | None = None,
         first_request_id: int = 1,
     ) -> None:
-        self.next_request_id = first_request_id
+        self.next_request_id: int = first_request_id
         self.receive_timeout_in_seconds = receive_timeout_in_seconds
         self._service_name = service_name
         self._receive = receive

@@ -57,7 +57,7 @@ class Claim:
     def __init__(self, missing: set[int], outcomes: dict[int, Outcome]) -> None:
         self.missing = missing
         self.outcomes = outcomes
-        self.wants_more = True
+        self.wants_more: bool = True
 
     def collect(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""
@@ -97,7 +97,7 @@ class One:
     # Defaults, and no constructor: every call makes one of these.
     request_id: int = -1
     outcome: Outcome | None = None
-    wants_more = False
+    wants_more: bool = False
 
     def collect(self, ledger: Ledger) -> bool:
         """See :class:`Want`."""
@@ -132,10 +132,10 @@ class NextOf:
     """
 
     __slots__ = ("outcome", "owners")
-    wants_more = False
+    wants_more: bool = False
 
     def __init__(self, owners: tuple[object, ...]) -> None:
-        self.owners = owners
+        self.owners: tuple[object, ...] = owners
         self.outcome: tuple[int, Outcome] | None = None
 
     def collect(self, ledger: Ledger) -> bool:
