@@ -37,6 +37,7 @@ SIDE_BY_SIDE = [
     "packages/client/tests",
     "packages/server/tests",
     "packages/testing/tests",
+    "packages/transport-redis/tests",
     "tests/docs",
     "tests/readmes",
     "examples",

@@ -314,6 +314,7 @@ def test_idle_connection_that_does_not_answer_a_ping_is_replaced() -> None:
         other = pool.acquire(soon(0.5))
 
         assert other is not connection
+        assert ask(other, soon()) == b"PONG"
         pool.discard(other)
 
 
