@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import attrs
 
 from pysoa.client._details import add_details, describe_call
 from pysoa.client._exchange import SHORTEST_WAIT_IN_SECONDS, Exchange, left_after_sending
-from pysoa.client._expansion import Batch, ExpansionPlan, ExpansionTrouble
 from pysoa.client._ledger import Outcome
 from pysoa.client._requests import check_seconds
 from pysoa.client.errors import UnexpectedResponseError
@@ -18,6 +17,9 @@ from pysoa.client.expander import TypeNode
 from pysoa.common.errors import Error
 from pysoa.common.transport.errors import MessageReceiveTimeout, PySOATransportError
 from pysoa.common.types import ActionRequest, ActionResponse, JobResponse
+
+if TYPE_CHECKING:  # at run time, only who expands something needs it
+    from pysoa.client._expansion import Batch, ExpansionPlan, ExpansionTrouble
 
 __all__ = (
     "Call",
@@ -338,6 +340,8 @@ class Call:
 
     def _expand(self, outcomes: Sequence[Any], limit: float | None) -> None:
         if self._plan is None:
+            from pysoa.client._expansion import ExpansionPlan
+
             responses = (outcome for outcome in outcomes if isinstance(outcome, JobResponse))
             self._plan = ExpansionPlan(
                 self._options.trees, [action for response in responses for action in response.actions]
