@@ -672,9 +672,18 @@ class TestWhatIsAroundTheTransport:
 
         assert len(broker.sent_directly) == 1
 
-    @pytest.mark.parametrize("level", ["class", "instance"])
     @pytest.mark.parametrize(
-        "name", ["send_request", "get_all_responses", "call_action_future", "_make_context_header"]
+        ("name", "level"),
+        [
+            ("send_request", "class"),
+            ("send_request", "instance"),
+            ("get_all_responses", "class"),
+            ("get_all_responses", "instance"),
+            ("call_action_future", "class"),
+            ("call_action_future", "instance"),
+            # A private method of the class is asked for when a client is made.
+            ("_make_context_header", "instance"),
+        ],
     )
     def test_replaced_methods_of_the_client_are_used(
         self, client: Client, broker: Broker, name: str, level: str, monkeypatch: pytest.MonkeyPatch

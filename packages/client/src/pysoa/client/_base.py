@@ -96,6 +96,8 @@ class BaseClient:
         self._handler_lock = _HandlerLock()
         self._owner: object = object()
         self._postboxes: dict[str, Postbox] = {}
+        # Known once and for all, unlike what _plain_handler asks each time.
+        self._has_own_ways: bool = self._overrides_anything()
 
     def with_context(self, context: Context | None) -> Self:
         """Return a client with another base context that shares everything else with this one.
@@ -304,21 +306,29 @@ class BaseClient:
 
     def _plain_handler(self, service_name: str) -> ServiceHandler | None:
         """Return the handler of a service, or ``None`` if the public methods must be used."""
-        # Neither overridden by a subclass nor replaced by a test? Written out, as it is asked for every job.
+        # Tests replace the two public methods of the class, and any method of an object, at any time. This is
+        # asked for every job, and Python 3.11 takes long to find attributes of classes.
         cls = type(self)
         if (
-            cls.send_request is not _SEND_REQUEST
+            self._has_own_ways
+            or cls.send_request is not _SEND_REQUEST
             or cls.get_all_responses is not _GET_ALL_RESPONSES
-            or cls._get_handler is not _GET_HANDLER
-            or cls._make_context_header is not _MAKE_CONTEXT_HEADER
-            or cls._make_control_header is not _MAKE_CONTROL_HEADER
-            or not _CHANGES.isdisjoint(self.__dict__)
+            or not self.__dict__.keys().isdisjoint(_CHANGES)
         ):
             return None
         handler = self.handlers.get(service_name) if type(service_name) is str else None
         if handler is None:
             handler = self._get_handler(service_name)
         return handler if _is_unchanged(handler) else None
+
+    def _overrides_anything(self) -> bool:
+        """Tell whether a subclass has its own ways to build requests, or to send and receive them."""
+        cls = type(self)
+        return (
+            cls._get_handler is not _GET_HANDLER
+            or cls._make_context_header is not _MAKE_CONTEXT_HEADER
+            or cls._make_control_header is not _MAKE_CONTROL_HEADER
+        )
 
     def _send_and_claim(
         self, service_name: str, actions: Iterable[Any], options: CallOptions, continue_on_error: bool
@@ -387,7 +397,7 @@ def _is_unchanged(handler: ServiceHandler) -> bool:
     return (
         getattr(cls, "send_request", None) is _HANDLER_SEND_REQUEST
         and getattr(cls, "get_all_responses", None) is _HANDLER_GET_ALL_RESPONSES
-        and _CHANGES_OF_A_HANDLER.isdisjoint(handler.__dict__)
+        and handler.__dict__.keys().isdisjoint(_CHANGES_OF_A_HANDLER)
     )
 
 
@@ -399,6 +409,15 @@ _MAKE_CONTROL_HEADER: Final = BaseClient._make_control_header  # pyright: ignore
 _HANDLER_SEND_REQUEST: Final = ServiceHandler.send_request
 _HANDLER_GET_ALL_RESPONSES: Final = ServiceHandler.get_all_responses
 _CHANGES: Final = frozenset(
-    ("send_request", "get_all_responses", "_get_handler", "_make_context_header", "_make_control_header")
+    (
+        "FutureResponse",
+        "_get_handler",
+        "_make_context_header",
+        "_make_control_header",
+        "call_action_future",
+        "call_actions_future",
+        "get_all_responses",
+        "send_request",
+    )
 )
 _CHANGES_OF_A_HANDLER: Final = frozenset(("send_request", "get_all_responses"))

@@ -145,18 +145,19 @@ class Exchange:
         self._tell_transport(forgotten)
         return request_id
 
-    def expect_as_leader(self, want: One) -> bool:
-        """Become the leader, and then await the response to a request that is about to be sent.
+    def lead_alone(self, want: One) -> bool:
+        """Become the leader for a request that is about to be sent.
 
         Only then may sending be combined with receiving: the response to another request that comes first
         could not be brought to another leader, who waits in the transport already. Whoever calls this must
-        call :meth:`stop_leading` in the end, even if this is interrupted.
+        call :meth:`stop_leading` in the end, even if this is interrupted. If the response does not come at
+        once, call :meth:`expect_alone`.
 
         Args:
             want: What to wait for. It is given the new id of the request.
 
         Returns:
-            ``False``, and nothing is awaited, if there is a leader.
+            ``False``, and no id is given, if there is a leader.
         """
         if self._given_up:
             self._settle_given_up()
@@ -167,14 +168,23 @@ class Exchange:
             self._leader_want = want
             want.request_id = request_id = self.next_request_id
             self.next_request_id = request_id + 1
-            self._ledger.expect(request_id, CLAIMED, 0.0)
             return True
 
+    def expect_alone(self, want: One) -> None:
+        """Await the response to the request for which :meth:`lead_alone` was called."""
+        with self._mutex:
+            self._ledger.expect(want.request_id, CLAIMED, 0.0)
+
+    def abandon_alone(self, want: One) -> None:
+        """Await the response to this request no longer, if it was given an id, and tell the transport."""
+        if want.request_id >= 0:
+            self.drop(want.request_id)
+            self._tell_transport([want.request_id])
+
     def stop_leading(self, want: One) -> None:
-        """End what :meth:`expect_as_leader` began, if it did: let another lead, and await nothing more."""
+        """End what :meth:`lead_alone` began, if it did: let another lead."""
         with self._mutex:
             if self._leader_want is want:
-                self._ledger.drop(want.request_id)
                 if self._followers:
                     self._hand_on()
                 else:  # as nearly always
@@ -354,7 +364,7 @@ class Exchange:
         return True
 
     def go_on_leading(self, want: One, timeout: float | None) -> Outcome | None:
-        """Do what :meth:`collect_one` does, for one who leads after :meth:`expect_as_leader`."""
+        """Do what :meth:`collect_one` does, for one who leads after :meth:`expect_alone`."""
         deadline = time.monotonic() + (timeout or self.receive_timeout_in_seconds)
         self._lead(want, timeout, deadline, self._receive_directly or self._receive)
         return want.outcome

@@ -34,6 +34,7 @@ __all__ = ("ServiceHandler",)
 _LARGEST_FIRST_REQUEST_ID: Final = 1_000_000
 _DEFAULT_RECEIVE_TIMEOUT_IN_SECONDS: Final = 5.0
 _DEFAULT_MESSAGE_EXPIRY_IN_SECONDS: Final = 60.0
+_NO_ATTRIBUTES: Final[dict[str, object]] = {}
 _WAYS_OF_TRANSPORT: Final = frozenset(
     ("receive_response_message", "send_request_and_wait", "send_request_message")
 )
@@ -346,7 +347,7 @@ class ServiceHandler:
             or transport is not current
             or cls.send_request_message is not self._original_send
             or cls.receive_response_message is not self._original_receive
-            or not _WAYS_OF_TRANSPORT.isdisjoint(getattr(transport, "__dict__", ()))
+            or not getattr(transport, "__dict__", _NO_ATTRIBUTES).keys().isdisjoint(_WAYS_OF_TRANSPORT)
         ):
             return None
         return transport

@@ -124,7 +124,7 @@ def call_alone(
     want = One()
     shown_limit = timeout
     try:
-        if exchange.expect_as_leader(want):
+        if exchange.lead_alone(want):
             request_id = want.request_id
             started_at = time.monotonic()
             received = transport.send_request_and_wait(
@@ -136,15 +136,17 @@ def call_alone(
             )
             if received[0] == request_id:
                 return request_id, job_response_from_dict(received[2])
+            exchange.expect_alone(want)
             if received[0] is not None:
                 exchange.deliver(received)
             receive_limit = left_after_sending(timeout, time.monotonic() - started_at)
             shown_limit = timeout or exchange.receive_timeout_in_seconds
             outcome = exchange.go_on_leading(want, receive_limit)
+            exchange.drop(request_id)
             if outcome.__class__ is JobResponse or not getattr(outcome, "is_unsent", False):
                 return request_id, outcome
     except BaseException as error:
-        exchange.abandon(want.request_id)
+        exchange.abandon_alone(want)
         if not getattr(error, "is_unsent", False):
             if isinstance(error, PySOAError):
                 add_details(error, handler.service_name, (action,), (want.request_id,), shown_limit)

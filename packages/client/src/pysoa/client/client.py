@@ -115,7 +115,13 @@ class Client(FutureCalls):
             ValueError: The time limit is negative or not finite, or ``control_extra`` suppresses the
                 response.
         """
-        if self._is_extended():
+        handler = None if expansions else self._plain_handler(service_name)
+        cls = type(self)
+        if (
+            cls.call_action_future is not _CALL_ACTION_FUTURE
+            or cls.call_actions_future is not _CALL_ACTIONS_FUTURE
+            or (handler is None and self._is_extended())
+        ):
             return self.call_action_future(
                 service_name=service_name,
                 action=action,
@@ -129,7 +135,6 @@ class Client(FutureCalls):
                 context=context,
                 control_extra=control_extra,
             ).result()
-        handler = None if expansions else self._plain_handler(service_name)
         if handler is None:
             call = self._new_call(
                 expansions,
@@ -389,8 +394,11 @@ class Client(FutureCalls):
             cls.call_action_future is not _CALL_ACTION_FUTURE
             or cls.call_actions_future is not _CALL_ACTIONS_FUTURE
             or self.FutureResponse is not FutureSOAResponse
-            or not _FUTURES.isdisjoint(self.__dict__)
+            or not self.__dict__.keys().isdisjoint(_FUTURES)
         )
+
+    def _overrides_anything(self) -> bool:
+        return super()._overrides_anything() or self._is_extended()
 
 
 _CALL_ACTION_FUTURE: Final = Client.call_action_future

@@ -11,7 +11,7 @@ older than 0.70 are not sent ``is_caller_error``, which they would refuse.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from pysoa.common._plain import attrs_fields, copy_plain, is_array, is_dict, is_list, to_plain
 from pysoa.common.errors import Error
@@ -25,6 +25,7 @@ __all__ = (
     "job_response_from_dict",
     "job_response_to_dict",
     "knows_is_caller_error",
+    "new_instance",
     "successful_action_response",
     "successful_job_response",
     "successful_response_to_dict",
@@ -34,6 +35,16 @@ __all__ = (
 # Under other names, since pyright takes what is a dict for a dict[Unknown, Unknown].
 _Dict: Final[Any] = dict
 _List: Final[Any] = list
+_T = TypeVar("_T")
+
+
+class _NewInstance(Protocol):
+    def __call__(self, cls: type[_T], /) -> _T: ...
+
+
+# Python 3.11 looks for attributes of classes each time anew, as it does for Class.__new__.
+new_instance: Final[_NewInstance] = cast("Any", object).__new__
+"""Makes an object without calling its constructor, where there is nothing to convert."""
 _VERSION_WITHOUT_META: Final = (0, 40, 0)
 _USUAL_CLIENT_VERSION: Final = [1, 4, 9]
 _VERSION_OF_IS_CALLER_ERROR: Final = (0, 70, 0)
@@ -136,7 +147,7 @@ def successful_action_response(action: str, body: Body) -> ActionResponse:
         action: The name of the action.
         body: The body, kept as it is.
     """
-    response = ActionResponse.__new__(ActionResponse)
+    response = new_instance(ActionResponse)
     response.action, response.errors, response.body = action, [], body
     return response
 
@@ -148,7 +159,7 @@ def successful_job_response(context: dict[str, Any], actions: list[ActionRespons
         context: The context, kept as it is.
         actions: The responses of the actions, likewise.
     """
-    response = JobResponse.__new__(JobResponse)
+    response = new_instance(JobResponse)
     response.errors, response.context, response.actions = [], context, actions
     return response
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import attrs
 
 from pysoa.common._schemas import CompiledSchema, compile_schema
 
 __all__ = ("NO_SCHEMAS", "ActionSchemas", "compile_schemas")
 
 
-class ActionSchemas(NamedTuple):
+@attrs.frozen
+class ActionSchemas:
     """The schemas of an action, and what checks its bodies by them."""
 
     request_schema: Any

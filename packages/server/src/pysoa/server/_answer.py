@@ -27,9 +27,14 @@ __all__ = ("answer",)
 
 
 def answer(
-    server: Server, request_id: int, meta: dict[str, Any], job_request: Any, job_response: JobResponse
+    server: Server,
+    request_id: int,
+    meta: dict[str, Any],
+    job_request: Any,
+    job_response: JobResponse,
+    may_log: bool,
 ) -> None:
-    """Send the response of a job, unless the caller wants none, and log it.
+    """Send the response of a job, unless the caller wants none, and log it if it may be logged.
 
     Never raises: a response that cannot be sent is replaced by one that says so, and if that cannot be sent
     either, it is lost. The job is done in any case, and the next one shall not suffer.
@@ -59,11 +64,10 @@ def answer(
     if replacement is not None:
         _send_replacement(server, request_id, meta, job_request, replacement)
 
+    if not may_log:
+        return
     try:
-        # A logger that does not take the more severe of two levels does not take the other one either.
-        level, error_level = server.request_log_success_level, server.request_log_error_level
-        if server.job_logger.isEnabledFor(level if level > error_level else error_level):
-            log_response(server, job_request, job_response, response)
+        log_response(server, job_request, job_response, response)
     except Exception as error:  # a logging filter of the service, for one
         server.logger.error("Could not log the response to request %s", request_id, exc_info=error)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 # The names with an underscore are the part of Server that its own modules share.
 # pyright: reportPrivateUsage=false
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pysoa.common._envelope import successful_job_response
+from pysoa.common._envelope import new_instance, successful_job_response
 from pysoa.common._log_context import action_names
 from pysoa.common.constants import ERROR_CODE_ACTION_TIMEOUT, ERROR_CODE_JOB_TIMEOUT
 from pysoa.common.errors import Error
@@ -35,6 +35,10 @@ __all__ = (
 )
 
 _NO_SWITCHES = RequestSwitchSet()
+# Found once, since Python 3.11 looks for methods of imported objects each time anew.
+_get_action_names = action_names.get
+_set_action_names = action_names.set
+_reset_action_names = action_names.reset
 
 
 def process_job(server: Server, job_request: Any) -> JobResponse:
@@ -43,11 +47,9 @@ def process_job(server: Server, job_request: Any) -> JobResponse:
         if not is_usual_job_request(job_request):
             _refuse_invalid(job_request)
         context = job_request["context"]
-        response = server._middleware_job_wrapper(_enriched_job_request(server, job_request, context))
-        if getattr(response, "errors", None) is None or getattr(response, "context", None) is None:
-            raise TypeError(
-                f"The job middleware returned {type(response).__name__!r} instead of a JobResponse."
-            )
+        run_job = server._middleware_job_wrapper
+        response = run_job(_enriched_job_request(server, job_request, context))
+        _check_response(response)
         correlation_id = context.get("correlation_id")
         if isinstance(correlation_id, str):
             response.context["correlation_id"] = correlation_id
@@ -63,6 +65,13 @@ def process_job(server: Server, job_request: Any) -> JobResponse:
     return response
 
 
+def _check_response(response: Any) -> None:
+    if response.__class__ is JobResponse and response.errors is not None and response.context is not None:
+        return  # as nearly always
+    if getattr(response, "errors", None) is None or getattr(response, "context", None) is None:
+        raise TypeError(f"The job middleware returned {type(response).__name__!r} instead of a JobResponse.")
+
+
 def _refuse_invalid(job_request: Any) -> None:
     errors = job_request_errors(job_request)
     if errors:
@@ -76,10 +85,10 @@ def _enriched_job_request(server: Server, job_request: Any, context: Any) -> Enr
     # It has been checked, so there is nothing for the constructors to convert.
     actions: list[ActionRequest] = []
     for fields in job_request["actions"]:
-        action = ActionRequest.__new__(ActionRequest)
+        action = new_instance(ActionRequest)
         action.action, action.body = fields["action"], fields.get("body", {})
         actions.append(action)
-    request = EnrichedJobRequest.__new__(EnrichedJobRequest)
+    request = new_instance(EnrichedJobRequest)
     request.__dict__ = {
         "control": job_request["control"],
         "context": context,
@@ -125,7 +134,7 @@ def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
     responses: list[ActionResponse] = []
     for action_request in job_request.actions:
         name = action_request.action
-        before = action_names.set((*action_names.get(), name))
+        before = _set_action_names((*_get_action_names(), name))
         try:
             response = _execute_action(server, job_request, action_request, switches, client)
             responses.append(response)
@@ -136,7 +145,7 @@ def execute_job(server: Server, job_request: EnrichedJobRequest) -> JobResponse:
             responses.append(ActionResponse(name, [_action_timeout(name)]))
             break
         finally:
-            action_names.reset(before)
+            _reset_action_names(before)
     return successful_job_response({}, responses)
 
 
@@ -163,7 +172,7 @@ def _execute_action(
         }
         request_class = server.request_class
         if request_class is EnrichedActionRequest:
-            enriched_request: Any = request_class.__new__(request_class)
+            enriched_request: Any = new_instance(request_class)
             enriched_request.__dict__ = fields  # as the constructor would do it, but at once
         else:
             enriched_request = request_class(**fields)
@@ -171,8 +180,10 @@ def _execute_action(
         run: Any = action_type(server.settings)
         if server._middleware:
             run = server.make_middleware_stack([middleware.action for middleware in server._middleware], run)
-        response: ActionResponse = run(enriched_request)
-        if getattr(response, "errors", None) is None:
+        response: Any = run(enriched_request)  # whatever it is declared as
+        if (
+            response.errors if response.__class__ is ActionResponse else getattr(response, "errors", None)
+        ) is None:
             raise TypeError(f"The action returned {type(response).__name__!r} instead of an ActionResponse.")
     except ActionError as error:
         return ActionResponse(name, error.errors)
@@ -180,7 +191,7 @@ def _execute_action(
         raise
     except (Exception, asyncio.CancelledError) as error:
         return server.handle_unhandled_exception(error, ActionResponse, action=name)
-    return response
+    return cast("ActionResponse", response)
 
 
 def _action_timeout(name: str) -> Error:

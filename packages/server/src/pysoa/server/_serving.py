@@ -26,6 +26,11 @@ if TYPE_CHECKING:  # it imports this module
 
 __all__ = ("handle_next_request",)
 
+# Found once, since Python 3.11 looks for methods of imported objects each time anew.
+_get_contexts = request_contexts.get
+_set_contexts = request_contexts.set
+_reset_contexts = request_contexts.reset
+
 
 def handle_next_request(server: Server) -> None:
     """Do what ``Server.handle_next_request`` promises."""
@@ -48,8 +53,9 @@ def handle_next_request(server: Server) -> None:
             _publish_metrics(server)
         return
 
-    if server._on_request_taken is not None:
-        server._on_request_taken()
+    on_request_taken = server._on_request_taken
+    if on_request_taken is not None:
+        on_request_taken()
     if measures:
         # Published once per round, and now, so that a worker shows as busy while it works.
         server._set_busy_metrics(True)
@@ -59,8 +65,9 @@ def handle_next_request(server: Server) -> None:
     finally:
         if measures:
             server._set_busy_metrics(False)
-        if server._on_request_done is not None:
-            server._on_request_done()
+        on_request_done = server._on_request_done
+        if on_request_done is not None:
+            on_request_done()
 
 
 def _receive_and_measure(server: Server) -> ReceivedMessage:
@@ -106,12 +113,16 @@ def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
         context = {**body["context"], "request_id": request_id}
     except (LookupError, TypeError):  # nothing has been checked yet
         context = {"request_id": request_id}
-    before = request_contexts.set((*request_contexts.get(), context))
+    before = _set_contexts((*_get_contexts(), context))
     response: JobResponse | None = None
+    may_log = False
     try:
         try:
             try:
-                if server.job_logger.isEnabledFor(server.request_log_success_level):
+                level, error_level = server.request_log_success_level, server.request_log_error_level
+                # A logger that does not take the more severe of two levels does not take the other one.
+                may_log = server.job_logger.isEnabledFor(level if level > error_level else error_level)
+                if may_log and server.job_logger.isEnabledFor(level):
                     log_request(server, body)
                 server.perform_pre_request_actions()
                 response = server.process_job(body)
@@ -125,9 +136,9 @@ def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
             # This is going to end the process; the caller should not have to find that out by waiting.
             if not isinstance(error, (KeyboardInterrupt, ForcedShutdown)):
                 server._is_ending = True
-                answer(server, request_id, meta, body, _respond_to_exception(server, error, body))
+                answer(server, request_id, meta, body, _respond_to_exception(server, error, body), may_log)
             raise
-        answer(server, request_id, meta, body, response)
+        answer(server, request_id, meta, body, response, may_log)
     finally:
         server._finishing_response = server._is_ending = False
         try:
@@ -138,7 +149,7 @@ def _serve(server: Server, request_id: Any, meta: Any, body: Any) -> None:
                 "The post-request actions failed after the response to request %s; continuing", request_id
             )
         finally:
-            request_contexts.reset(before)
+            _reset_contexts(before)
 
 
 def _respond_to_exception(server: Server, error: BaseException, body: Any) -> JobResponse:

@@ -6,6 +6,7 @@ import abc
 from typing import Any, ClassVar, Generic
 
 from pysoa.common._envelope import successful_action_response
+from pysoa.common._schemas import CompiledSchema
 from pysoa.common.errors import Error
 from pysoa.common.interfaces import Schema
 from pysoa.common.types import ActionResponse
@@ -91,27 +92,32 @@ class Action(ActionInterface, Generic[RequestBody, ResponseBody]):
         if schemas.request_schema is not request_schema or schemas.response_schema is not response_schema:
             schemas = compile_schemas(type(self), request_schema, response_schema)
 
-        if schemas.request is not None and not schemas.request.is_certainly_valid(action_request.body):
-            errors = schemas.request.errors(action_request.body)
-            if errors:
-                raise ActionError(
-                    [
-                        Error(
-                            code=error.code,
-                            message=error.message,
-                            field=error.pointer,
-                            is_caller_error=True,
-                        )
-                        for error in errors
-                    ],
-                    set_is_caller_error_to=None,
-                )
+        request_check = schemas.request
+        if request_check is not None:
+            is_certainly_valid = request_check.is_certainly_valid
+            if not is_certainly_valid(action_request.body):
+                _refuse_invalid(request_check, action_request.body)
 
         self.validate(action_request)
         body: Any = self.run(action_request)  # whatever type it is declared as
 
-        if schemas.response is not None and not schemas.response.is_certainly_valid(body):
-            errors = schemas.response.errors(body)
-            if errors:
-                raise ResponseValidationError(action_request.action, errors)
+        response_check = schemas.response
+        if response_check is not None:
+            is_certainly_valid = response_check.is_certainly_valid
+            if not is_certainly_valid(body):
+                errors = response_check.errors(body)
+                if errors:
+                    raise ResponseValidationError(action_request.action, errors)
         return successful_action_response(action_request.action, {} if body is None else body)
+
+
+def _refuse_invalid(schema: CompiledSchema, body: Any) -> None:
+    errors = schema.errors(body)
+    if errors:
+        raise ActionError(
+            [
+                Error(code=error.code, message=error.message, field=error.pointer, is_caller_error=True)
+                for error in errors
+            ],
+            set_is_caller_error_to=None,
+        )

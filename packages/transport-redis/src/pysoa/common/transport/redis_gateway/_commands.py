@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple, NewType
+from typing import Final, NewType
+
+import attrs
 
 __all__ = (
     "FULL",
@@ -248,7 +250,8 @@ def pack_raise_ttl(key: PackedKey, ttl_s: int) -> bytes:
     return _RAISE_TTL + key + _number(ttl_s)
 
 
-class PushForm(NamedTuple):
+@attrs.frozen
+class PushForm:
     """A way to write a push."""
 
     reply_count: int

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 from pymetrics.recorders.base import MetricsRecorder
 from pymetrics.recorders.noop import noop_metrics
@@ -21,7 +21,6 @@ from pysoa.common.transport.redis_gateway import _backends
 from pysoa.common.transport.redis_gateway._commands import pack_key
 from pysoa.common.transport.redis_gateway._expiry import EXPIRY_KEY, expiry_of, message_age_past_expiry
 from pysoa.common.transport.redis_gateway._framing import (
-    USUAL_CONTENT_TYPE,
     USUAL_HEADER,
     frame_header,
     usual_payload,
@@ -47,6 +46,15 @@ __all__ = (
     "RedisTransportCore",
     "positive",
 )
+
+# Python 3.11 looks for a member of an enumeration, and for an attribute that a class has for its objects,
+# each time anew. So what every message needs is kept where it is found at once. For the same reason functions
+# that are kept in attributes are called through a local name.
+_VERSION_3: Final = ProtocolVersion.VERSION_3
+
+_new_tuple: Final[Callable[[type[ReceivedMessage], tuple[Any, Any, Any]], ReceivedMessage]] = cast(
+    "Any", tuple
+).__new__
 
 _SerializeMessage: TypeAlias = Callable[
     [ProtocolVersion, dict[str, Any], Serializer], tuple[list[tuple[bytes, bytes | memoryview]], int]
@@ -134,6 +142,9 @@ class RedisTransportCore:
         self._is_measuring = self.meters.enabled
         self._usual_push_limit_s = push_limit(self.message_expiry_in_seconds)
         self._log_above = self.log_messages_larger_than_bytes or sys.maxsize
+        chunk_size = self.chunk_messages_larger_than_bytes
+        self._split_above = chunk_size if chunk_size > 0 else sys.maxsize
+        self._own_protocol_version: ProtocolVersion = self.protocol_version
         self._backend: BaseRedisClient | None = None
         self._default_serializer: Serializer | None = None
         self._serializers: dict[str, Serializer] = {}
@@ -273,11 +284,12 @@ class RedisTransportCore:
             expires_at, ttl_s = now + self.message_expiry_in_seconds, self.message_expiry_in_seconds
             push_within_s = self._usual_push_limit_s
         serializer = wire_meta.pop("serializer", None) or self._default_serializer or self.default_serializer
-        protocol_version = wire_meta.pop("protocol_version", None) or self.protocol_version
+        protocol_version = wire_meta.pop("protocol_version", None) or self._own_protocol_version
         wire_meta[EXPIRY_KEY] = expires_at
         envelope = {"request_id": request_id, "meta": wire_meta, "body": body}
+        serialize_message = self.serialize_message
         try:
-            parts, size = self.serialize_message(protocol_version, envelope, serializer)
+            parts, size = serialize_message(protocol_version, envelope, serializer)
         except MessageTooLarge:
             self.meters.count("send.error.message_too_large")
             raise
@@ -290,11 +302,11 @@ class RedisTransportCore:
         size = len(blob)
         if size > self.maximum_message_size_in_bytes or self._is_measuring or size > self._log_above:
             self._look_at_size(envelope, size)
-        chunk_size = self.chunk_messages_larger_than_bytes
-        if chunk_size <= 0 or size <= chunk_size:
-            if protocol_version is ProtocolVersion.VERSION_3 and serializer.mime_type == USUAL_CONTENT_TYPE:
+        if size <= self._split_above:
+            if serializer is self._usual_serializer and protocol_version is _VERSION_3:
                 return [(USUAL_HEADER, blob)], size
             return [(frame_header(protocol_version, serializer.mime_type), blob)], size
+        chunk_size = self.chunk_messages_larger_than_bytes
         parts = split_into_frames(blob, protocol_version, serializer.mime_type, chunk_size)
         self.meters.observe("send.chunk_count", len(parts))
         return parts, size
@@ -387,8 +399,9 @@ class RedisTransportCore:
         if type(request_id) is not int or type(expires_at) is not float or expires_at < time.time():
             return None
         meta["serializer"] = serializer
-        meta["protocol_version"] = ProtocolVersion.VERSION_3
-        return ReceivedMessage(request_id, meta, body)
+        meta["protocol_version"] = _VERSION_3
+        # As the constructor does it, but at once.
+        return _new_tuple(ReceivedMessage, (request_id, meta, body))
 
     def _find_usual_serializer(self) -> Serializer:
         self._usual_serializer = self._serializer_for(MsgpackSerializer.mime_type)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from pysoa.common.serializer.errors import InvalidMessage
 from pysoa.common.transport.base import ReceivedMessage
@@ -31,7 +31,7 @@ from pysoa.common.transport.redis_gateway._push import (
     PushInFlight,
     RefusedPushError,
 )
-from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists, WaitPlan
+from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyList, ReplyLists, WaitPlan
 from pysoa.common.transport.redis_gateway._waits import (
     CONNECT_LIMIT_S,
     PATIENCE_S,
@@ -109,6 +109,20 @@ class Mailbox:
                 self.known_lists = ReplyLists(stem, self._core.QUEUE_NAME_PREFIX, ring_size)
             return self.known_lists
 
+    def lend_list(self, lists: ReplyLists) -> ReplyList | None:
+        """Lend a reply list to a request that is about to be sent by :meth:`exchange_alone`.
+
+        Args:
+            lists: The lists.
+
+        Returns:
+            The list; ``None`` if all is not quiet, so that :meth:`begin` is to be called.
+        """
+        if lists.ring_size != 1:
+            return None
+        with self._lock:
+            return lists.lend_list()
+
     def begin(self, lists: ReplyLists, request_id: object, life_s: float) -> Awaited:
         """Start to await the response to a request that is about to be sent.
 
@@ -179,10 +193,8 @@ class Mailbox:
         packed_key: PackedKey,
         outgoing: Outgoing,
         wait_s: float,
-    ) -> ReceivedMessage | None:
-        """Push a request and begin to wait for responses, both in one write.
-
-        What does not come very soon is left to the next :meth:`receive`.
+    ) -> bool:
+        """Push a request and begin to wait for responses, both in one write; :meth:`receive` reads them.
 
         Args:
             lists: The lists.
@@ -193,31 +205,30 @@ class Mailbox:
             wait_s: How long the caller is going to wait.
 
         Returns:
-            The response to this request; ``NOTHING`` if it did not come yet; ``None`` if nothing was done,
-            because another thread is waiting already or the lists may be on another master.
+            Whether that was done; not if another thread is waiting already, or the lists may be on another
+            master.
 
         Raises:
             BackendError: The connection broke.
-            MessageSendError: Redis did not take the request.
         """
         if lists.ring_size != 1 or not self._receiving.acquire(blocking=False):
-            return None
+            return False
         connection: CommandConnection | None = None
         try:
             if self._unread or self._received:
-                return None
-            core = self._core
+                return False
+            pusher = self._core.pusher
             wait_until = time.monotonic() + wait_s
-            connection = core.pusher.connect_to(0, time.monotonic() + outgoing.push_within_s)
+            connection = pusher.connect_to(0, time.monotonic() + outgoing.push_within_s)
             with self._lock:
                 # Connecting, after a fail-over for instance, may have taken much of the time.
                 left_s = max(wait_until - time.monotonic(), 0.0)
                 self.current_plan = plan = lists.plan_wait(left_s, 0)
-            push = core.pusher.start(connection, queue_name, packed_key, outgoing, plan.packed)
+            push = pusher.start(connection, queue_name, packed_key, outgoing, plan.packed)
             self._push = push, awaited
             self._expect_replies(connection, plan)
             connection = None
-            return self._soon_received(lists, awaited, push, plan) or NOTHING
+            return True
         finally:
             if connection is not None:
                 self.current_plan = None
@@ -225,61 +236,103 @@ class Mailbox:
                 self._discard_connection()
             self._receiving.release()
 
-    def _soon_received(
+    def exchange_alone(
         self,
         lists: ReplyLists,
-        awaited: Awaited,
-        push: PushInFlight,
-        plan: WaitPlan,
+        reply_list: ReplyList,
+        request_id: int,
+        queue_name: str,
+        packed_key: PackedKey,
+        outgoing: Outgoing,
     ) -> ReceivedMessage | None:
-        connection = self._connection
-        if plan.drained is not None or self._core.meters.enabled or connection is None:
-            return None  # there is more to it than to read one answer
-        replies = push.replies
-        count = push.form.reply_count
-        read_by = time.monotonic() + plan.timeout_s + READ_SLACK_S
+        """Push a request that goes alone, wait, and return the response if it comes at once.
+
+        If it does not, the request is awaited from then on, and all goes on in :meth:`receive`. On an error
+        it is not awaited.
+
+        Args:
+            lists: The lists.
+            reply_list: The list that was lent to the request.
+            request_id: The request's id.
+            queue_name: The queue, for texts.
+            packed_key: Its packed key.
+            outgoing: The request's message.
+
+        Returns:
+            The response; ``NOTHING`` if it did not come yet; ``None`` if nothing was done, because another
+            thread is waiting already.
+
+        Raises:
+            BackendError: The connection broke.
+            MessageSendError: Redis did not take the request.
+        """
+        if not self._receiving.acquire(blocking=False):
+            return None
+        connection: CommandConnection | None = None
         try:
-            connection.read_into(replies, count + 1, read_by, push.form.bytes_of_success)
-            reply = replies.pop()
-            self._unread.clear()
-            self._push = self._connection = self.current_plan = None
-        except BaseException as error:
-            if self._is_answer_hoped_for(error):
-                self._is_overdue = True
+            if self._unread or self._received:
                 return None
-            self._discard_connection()
-            if not isinstance(error, BackendError) or len(replies) < count:
-                raise
-            reply = None  # only the wait has failed
-        else:
-            self._core.backend().release(connection)
+            core = self._core
+            connect_to, start = core.pusher.connect_to, core.pusher.start
+            connection = connect_to(0, time.monotonic() + outgoing.push_within_s)
+            plan = lists.first_plan
+            push = start(connection, queue_name, packed_key, outgoing, plan.packed)
+            replies = push.replies
+            count = push.form.reply_count
+            read_by = time.monotonic() + plan.timeout_s + READ_SLACK_S
+            try:
+                connection.read_into(replies, count + 1, read_by, push.form.bytes_of_success)
+            except BackendError as error:
+                if error.is_silence:
+                    # As when a receive gives up; whoever receives next goes on listening.
+                    self._push = push, self._await_late(lists, reply_list, request_id, outgoing)
+                    self._expect_replies(connection, plan)
+                    self._is_overdue = True
+                    connection = None
+                    return NOTHING
+                if len(replies) < count:
+                    raise
+                reply = None  # only the wait has failed
+            else:
+                reply = replies.pop()
+                core.backend().release(connection)
+                connection = None
+            if reply.__class__ is list and push.is_done():
+                popped = cast("list[bytes]", reply)
+                response = core.usual_message(popped[1]) if popped[0] == lists.shared.key else None
+                if response is not None and response[0] == request_id:
+                    lists.take_back(reply_list)
+                    return response
+            return self._look_closer(lists, reply_list, request_id, push, reply)
+        finally:
+            if connection is not None:
+                self._connection = connection
+                self._discard_connection()
+            self._receiving.release()
+
+    def _look_closer(
+        self, lists: ReplyLists, reply_list: ReplyList, request_id: int, push: PushInFlight, reply: object
+    ) -> ReceivedMessage:
+        """Do the rest of :meth:`exchange_alone` if the response did not come at once."""
         try:
             popped = popped_key_and_element(reply)
         except BackendError:
             popped = None  # the next wait has the same trouble, and tells
         if popped is not None:
             self._received.append(popped)
-        if not push.is_done:
+        awaited = self._await_late(lists, reply_list, request_id, push.outgoing)
+        try:
             self._core.pusher.conclude(push, 0)
-        return self._own_response(lists, awaited) if self._received else None
+        except BaseException as error:
+            self.stop(lists, awaited, error)
+            raise
+        return NOTHING
 
-    def _own_response(self, lists: ReplyLists, awaited: Awaited) -> ReceivedMessage | None:
-        """Return what has come if it is the response to this request, and nothing odd about it.
-
-        A response to another request stays here: its thread may be waiting in :meth:`receive`, and would not
-        be woken if it came to it in another way.
-        """
-        key, message = self._received[0]
-        if lists.shared_chunks is not None or key != lists.shared.key:
-            return None
-        response = self._core.usual_message(message)
-        if response is None or response.request_id != awaited.request_id:
-            return None
+    def _await_late(
+        self, lists: ReplyLists, reply_list: ReplyList, request_id: int, outgoing: Outgoing
+    ) -> Awaited:
         with self._lock:
-            if not lists.claim_shared(response.request_id, was_chunked=False):
-                return None
-        self._received.popleft()
-        return response
+            return lists.begin(request_id, time.monotonic() + outgoing.ttl_s + _FORGET_AFTER_S, reply_list)
 
     def _expect_replies(self, connection: CommandConnection, plan: WaitPlan) -> None:
         self._connection = connection

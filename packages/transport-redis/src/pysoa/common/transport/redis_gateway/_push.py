@@ -6,7 +6,9 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, NoReturn, cast
+from typing import Final, NoReturn, cast
+
+import attrs
 
 from pysoa.common.transport.errors import MessageSendError
 from pysoa.common.transport.redis_gateway._commands import (
@@ -59,7 +61,8 @@ with 9 KB, 2,400 and 780 with ten parts of 100 KB.
 _logger = logging.getLogger("pysoa.common.transport.redis_gateway.core")
 
 
-class Outgoing(NamedTuple):
+@attrs.define
+class Outgoing:
     """A message that is ready to be pushed."""
 
     parts: Sequence[Part]
@@ -139,9 +142,8 @@ class PushInFlight:
         self.replies: list[object] = []
         """What Redis has answered."""
 
-    @property
     def is_done(self) -> bool:
-        """Whether the answer says that the message was taken, and that nothing remains to be done."""
+        """Tell whether the answer says that the message was taken, and that nothing remains to be done."""
         replies = self.replies
         if self.form.is_plain:
             length = replies[0]
@@ -234,9 +236,10 @@ class Pusher:
         """Push a message to a list on a certain master; see :meth:`push`."""
         if self._queue_full_retries < 0:
             raise self._full_list_error(queue_name, self._queue_full_retries)
+        connect_to, attempt_and_release = self.connect_to, self.attempt_and_release
         try:
-            connection = self.connect_to(index, time.monotonic() + outgoing.push_within_s)
-            if self.attempt_and_release(connection, queue_name, packed_key, outgoing):
+            connection = connect_to(index, time.monotonic() + outgoing.push_within_s)
+            if attempt_and_release(connection, queue_name, packed_key, outgoing):
                 return
         except MessageSendError:
             raise
@@ -260,7 +263,7 @@ class Pusher:
         try:
             push = self._start(connection, queue_name, packed_key, outgoing, b"")
             connection.read_into(push.replies, push.form.reply_count, push.deadline)
-            has_room = push.is_done or self._complete(connection, push)
+            has_room = push.is_done() or self._complete(connection, push)
         except BaseException:
             backend.discard(connection)
             raise
@@ -279,7 +282,7 @@ class Pusher:
             RefusedPushError: The list was full. Nothing is left of the message there.
             MessageSendError: Redis answered with an error.
         """
-        if push.is_done:
+        if push.is_done():
             return
         backend = self._backend()
         connection = backend.acquire(index, time.monotonic() + COMMAND_LIMIT_S)
@@ -326,7 +329,7 @@ class Pusher:
             self._meters.count(f"send.queue_full_retry.retry_{retries + 1}")
             try:
                 life_s = outgoing.expires_at - time.time()
-                outgoing = outgoing._replace(push_within_s=push_limit(life_s))
+                outgoing = attrs.evolve(outgoing, push_within_s=push_limit(life_s))
                 connection = self._backend().acquire(index, time.monotonic() + outgoing.push_within_s)
                 if self.attempt_and_release(connection, queue_name, packed_key, outgoing):
                     return

@@ -18,7 +18,9 @@ Pure code, without locks: the caller holds one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final
+
+import attrs
 
 from pysoa.common.transport.redis_gateway._chunking import ChunkedMessage
 from pysoa.common.transport.redis_gateway._commands import (
@@ -30,6 +32,7 @@ from pysoa.common.transport.redis_gateway._commands import (
 from pysoa.common.transport.redis_gateway._ring import ring_index
 
 __all__ = (
+    "FIRST_SLICE_S",
     "Awaited",
     "ReplyList",
     "ReplyLists",
@@ -41,7 +44,8 @@ _MAXIMUM_EXCLUSIVE_KEYS_PER_WAIT = 128
 _MAXIMUM_DRAIN = 64
 _ANSWERS_UNTIL_NARROW = 256
 """So many answers in a row must come by the shared list before exclusive lists are looked at less often."""
-_FIRST_SLICE_S = 0.02
+FIRST_SLICE_S: Final = 0.02
+"""For how many seconds a client waits for its shared list alone, once older servers seem to be gone."""
 _LONGEST_NARROW_SLICE_S = 0.5
 _MAXIMUM_DOUBLINGS = 10  # well past the longest slice; a float cannot be doubled without end
 _LONGEST_WIDE_SLICE_S = 1.0
@@ -89,7 +93,8 @@ class Awaited:
         """An older request with the same id, if a caller uses an id twice."""
 
 
-class WaitPlan(NamedTuple):
+@attrs.frozen
+class WaitPlan:
     """One wait on the client's lists."""
 
     keys: list[PackedKey]
@@ -143,21 +148,45 @@ class ReplyLists:
         self._wide_answers_left = 1
         self._last_answer_was_chunked = False
         self._rotation = 0
-        self._first_narrow_plan = self._narrow_plan(_FIRST_SLICE_S, None, 0)
+        self.first_plan = self._narrow_plan(FIRST_SLICE_S, None, 0)
+        """What to wait for when :meth:`lend_list` has lent a list."""
 
     @property
     def outstanding(self) -> int:
         """How many requests are outstanding."""
         return len(self._by_list)
 
-    def begin(self, request_id: object, forget_at: float) -> Awaited:
+    def lend_list(self) -> ReplyList | None:
+        """Lend an exclusive list to a request that goes alone, if all is quiet.
+
+        It is quiet if no other request is outstanding, and older servers seem to be gone. Nothing is known
+        here of such a request. If the answer does not come at once, call :meth:`begin` with the list. Call
+        :meth:`take_back` if it does come, or if nothing was sent; in all other cases forget the list.
+        """
+        if (
+            self._by_list
+            or self._wide_answers_left
+            or self._last_answer_was_chunked
+            or self.shared_chunks is not None
+        ):
+            return None
+        return self._free.pop() if self._free else self._new_list()
+
+    def take_back(self, exclusive_list: ReplyList) -> None:
+        """Take back a list that was lent, and to which nothing can come any more."""
+        if len(self._free) < _MAXIMUM_FREE_LISTS:
+            self._free.append(exclusive_list)
+
+    def begin(self, request_id: object, forget_at: float, exclusive_list: ReplyList | None = None) -> Awaited:
         """Start to wait for the answer to a request that is about to be sent.
 
         Args:
             request_id: The id of the request.
             forget_at: When :meth:`forget_old` may stop the wait.
+            exclusive_list: The list that was lent to the request, if one was.
         """
-        exclusive_list = self._free.pop() if self._free else self._new_list()
+        if exclusive_list is None:
+            exclusive_list = self._free.pop() if self._free else self._new_list()
         twin = self._by_id.get(request_id)
         awaited = Awaited(request_id, exclusive_list, self.sent, forget_at, twin)
         self.sent += 1
@@ -242,15 +271,15 @@ class ReplyLists:
         if not (self._wide_answers_left or waits_so_far):
             if (
                 len(self._by_list) == 1
-                and remaining_s >= _FIRST_SLICE_S
+                and remaining_s >= FIRST_SLICE_S
                 and not (self._last_answer_was_chunked or self.shared_chunks or self._partly_received)
             ):
-                return self._first_narrow_plan
-            return self._narrow_plan(min(remaining_s, _FIRST_SLICE_S), *self._plan_drain())
+                return self.first_plan
+            return self._narrow_plan(min(remaining_s, FIRST_SLICE_S), *self._plan_drain())
         drained, drain_count = self._plan_drain()
         is_narrow_fleet = not self._wide_answers_left
         longest_s = (
-            min(_FIRST_SLICE_S * 2.0 ** min(waits_so_far, _MAXIMUM_DOUBLINGS), _LONGEST_NARROW_SLICE_S)
+            min(FIRST_SLICE_S * 2.0 ** min(waits_so_far, _MAXIMUM_DOUBLINGS), _LONGEST_NARROW_SLICE_S)
             if is_narrow_fleet
             else _LONGEST_WIDE_SLICE_S
         )

@@ -299,9 +299,10 @@ class RequestWait:
                     form = push.form
                     connection.read_into(push.replies, form.reply_count, read_by, form.bytes_of_success)
                     question.push = None
-                    if not push.is_done and question.settle is not None:
+                    if not push.is_done() and question.settle is not None:
                         question.settle(push, None)
-                return question.taken(connection.read(read_by))
+                taken = question.taken
+                return taken(connection.read(read_by))
             except BackendError as error:
                 now = time.monotonic()
                 if not error.is_silence or now > question.forget_at:

@@ -20,7 +20,12 @@ from pysoa.common.transport.redis_gateway._commands import pack_key
 from pysoa.common.transport.redis_gateway._interfaces import BackendError
 from pysoa.common.transport.redis_gateway._mailbox import NOTHING, Mailbox
 from pysoa.common.transport.redis_gateway._names import check_service_name
-from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists
+from pysoa.common.transport.redis_gateway._reply_lists import (
+    FIRST_SLICE_S,
+    Awaited,
+    ReplyList,
+    ReplyLists,
+)
 from pysoa.common.transport.redis_gateway.core import RedisTransportClientCore
 from pysoa.common.transport.redis_gateway.settings import client_transport_schema
 from pysoa.common.transport.redis_gateway.utils import make_redis_queue_name
@@ -110,7 +115,8 @@ class RedisClientTransport(ClientTransport):
             MessageSendError: Redis did not take it. Whether it was sent is unknown, unless its queue was
                 full.
         """
-        self._send(request_id, meta, body, message_expiry_in_seconds, None)
+        send = self._send
+        send(request_id, meta, body, message_expiry_in_seconds, None)
 
     def send_request_and_wait(
         self,
@@ -129,13 +135,58 @@ class RedisClientTransport(ClientTransport):
             The response, if it came very soon, or one to another request; else a message of which all is
             ``None``, and :meth:`receive_response_message` is to be called.
         """
-        core = self.core
+        core, mailbox = self.core, self._mailbox
         wait_s = (
             core.timeout_or_default(receive_timeout_in_seconds)
             if receive_timeout_in_seconds
             else core.receive_timeout_in_seconds
         )
+        lists = mailbox.known_lists
+        if (
+            lists is not None
+            and wait_s >= FIRST_SLICE_S
+            and not (core.meters.enabled or _wants_no_answer(body))
+        ):
+            reply_list = mailbox.lend_list(lists)
+            if reply_list is not None:
+                received = self._send_alone(
+                    lists, reply_list, request_id, meta, body, message_expiry_in_seconds
+                )
+                if received is not None:
+                    return received
         return self._send(request_id, meta, body, message_expiry_in_seconds, wait_s)
+
+    def _send_alone(
+        self,
+        lists: ReplyLists,
+        reply_list: ReplyList,
+        request_id: int,
+        meta: dict[str, Any],
+        body: dict[str, Any],
+        message_expiry_in_seconds: float | None,
+    ) -> ReceivedMessage | None:
+        core = self.core
+        try:
+            outgoing = core.prepare_message(
+                request_id,
+                {**meta, "reply_to": reply_list.name, "shared_reply_to": lists.shared.name},
+                body,
+                message_expiry_in_seconds,
+            )
+            try:
+                return self._mailbox.exchange_alone(
+                    lists,
+                    reply_list,
+                    request_id,
+                    self._send_queue_name,
+                    self._packed_send_queue_key,
+                    outgoing,
+                )
+            except BackendError as error:
+                core.pusher.fail(error)
+        except TransientPySOATransportError:
+            core.meters.count("send.error.transient")
+            raise
 
     def _send_request(
         self,
@@ -165,11 +216,10 @@ class RedisClientTransport(ClientTransport):
             queue_name, packed_key = self._send_queue_name, self._packed_send_queue_key
             if wait_s is not None and awaited is not None:
                 try:
-                    received = mailbox.exchange(lists, awaited, queue_name, packed_key, outgoing, wait_s)
+                    if mailbox.exchange(lists, awaited, queue_name, packed_key, outgoing, wait_s):
+                        return NOTHING
                 except BackendError as error:
                     core.pusher.fail(error)
-                if received is not None:
-                    return received
             if wait_s is None and lists.ring_size == 1:
                 core.pusher.push_to(0, queue_name, packed_key, outgoing)
             elif wait_s is None:
@@ -224,8 +274,9 @@ class RedisClientTransport(ClientTransport):
         lists = self._mailbox.known_lists
         if lists is None or not lists.outstanding:
             return NOTHING
+        receive = self._receive
         try:
-            return self._receive(lists, timeout_s)
+            return receive(lists, timeout_s)
         except MessageReceiveTimeout:
             self.core.meters.count("receive.error.timeout")
             raise

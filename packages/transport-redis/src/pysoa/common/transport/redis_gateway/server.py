@@ -100,7 +100,8 @@ class RedisServerTransport(ServerTransport):
                 true.
             InvalidMessage: What came cannot be deserialized. Likewise.
         """
-        return self._receive()
+        receive = self._receive
+        return receive()
 
     def _receive_and_measure(self) -> ReceivedMessage:
         timer = self.core.meters.timer("receive")
@@ -126,12 +127,13 @@ class RedisServerTransport(ServerTransport):
 
     def _receive_request(self) -> ReceivedMessage:
         core = self.core
-        message = self._wait.next_message(core.receive_timeout_in_seconds)
+        next_message = self._wait.next_message
+        message = next_message(core.receive_timeout_in_seconds)
         if message is None:
             raise MessageReceiveTimeout(f"No message received for service {self.service_name}")
         usual = core.usual_message(message)
         if usual is not None:
-            reply_to: object = meta.get("reply_to") if (meta := usual.meta) else None
+            reply_to: object = meta.get("reply_to") if (meta := usual[1]) else None
             if (
                 type(reply_to) is str
                 and reply_to.isascii()
@@ -210,7 +212,8 @@ class RedisServerTransport(ServerTransport):
             note_lost: Called during the next :meth:`receive_request_message` if Redis did not take the
                 response.
         """
-        self._send_and_wait(request_id, meta, body, note_lost)
+        send_and_wait = self._send_and_wait
+        send_and_wait(request_id, meta, body, note_lost)
 
     def _send_response(self, request_id: int, meta: dict[str, Any], body: dict[str, Any]) -> None:
         queue_name = self._reply_queue_name(meta)
@@ -238,10 +241,11 @@ class RedisServerTransport(ServerTransport):
             return
         outgoing = self.core.prepare_message(request_id, {**meta}, body, None)
         pusher = self.core.pusher
+        connect_to, start = pusher.connect_to, pusher.start
         connection: CommandConnection | None = None
         try:
-            connection = pusher.connect_to(0, time.monotonic() + COMMAND_LIMIT_S)
-            push = pusher.start(connection, queue_name, packed_key, outgoing, wait.commands_to_start)
+            connection = connect_to(0, time.monotonic() + COMMAND_LIMIT_S)
+            push = start(connection, queue_name, packed_key, outgoing, wait.commands_to_start)
         except BaseException as error:
             if connection is not None:
                 backend.discard(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Final
@@ -22,6 +23,9 @@ __all__ = ("RedisConnection",)
 # What has begun to come by the deadline is read to its end, since it may hold a message that is no longer in
 # its list. But a peer that keeps dripping bytes gets no more than this.
 _READING_ON_S: Final = 0.25
+# What Redis answers to nearly every push. To have it read by a reader would take several times as long.
+_INTEGERS: Final = 3
+_find_integers: Final = re.compile(rb":(\d{1,10})\r\n" * _INTEGERS).match
 _PING: Final = b"*1\r\n$4\r\nPING\r\n"
 
 
@@ -93,9 +97,10 @@ class RedisConnection:
         Raises:
             BackendError: The connection broke or the deadline passed. Discard the connection.
         """
+        send_at_once = self._send_at_once
         try:
             try:
-                sent = self._send_at_once(data)
+                sent = send_at_once(data)
             except BlockingIOError:
                 sent = 0
             if sent != len(data):
@@ -128,11 +133,13 @@ class RedisConnection:
             BackendError: The connection broke, the deadline passed or Redis cannot serve now. Discard the
                 connection, unless the error says ``is_silence`` and the reply is still hoped for.
         """
+        gets = self._gets
         try:
-            reply = self._gets()
+            reply = gets()
             if reply is INCOMPLETE:
-                self._feed(self._buffer, 0, self._receive(deadline))
-                reply = self._gets()
+                feed, receive = self._feed, self._receive
+                feed(self._buffer, 0, receive(deadline))
+                reply = gets()
                 if reply is INCOMPLETE:
                     reply = self._rest_of_reply(deadline)
         except Exception as error:
@@ -143,12 +150,23 @@ class RedisConnection:
 
     def read_into(self, replies: list[object], count: int, deadline: float, uninteresting: int = 0) -> None:
         """Append replies to a list until it has so many; see :class:`CommandConnection`."""
+        gets = self._gets
         try:
             while len(replies) < count:
-                reply = self._gets()
+                reply = gets()
                 if reply is INCOMPLETE:
-                    self._feed(self._buffer, 0, self._receive(deadline, uninteresting))
-                    reply = self._gets()
+                    feed, receive, has_unread_data = self._feed, self._receive, self.has_unread_data
+                    start, size = 0, receive(deadline, uninteresting)
+                    if not replies and count >= _INTEGERS and not has_unread_data():
+                        answer = _find_integers(self._buffer, 0, size)
+                        if answer is not None:
+                            replies.extend(map(int, answer.groups()))
+                            start = answer.end()
+                    if start < size:
+                        feed(self._buffer, start, size - start)
+                    if start:
+                        continue
+                    reply = gets()
                     if reply is INCOMPLETE:
                         reply = self._rest_of_reply(deadline)
                 if reply.__class__ is UnavailableReply:

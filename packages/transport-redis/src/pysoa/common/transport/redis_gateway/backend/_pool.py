@@ -49,7 +49,8 @@ class ConnectionPool:
                 connection = self._idle.pop()
             except IndexError:
                 return RedisConnection(self.endpoint, self, deadline)
-            if not connection.has_news() and (
+            has_news = connection.has_news
+            if not has_news() and (
                 self._health_check_interval_s == 0 or self._is_healthy(connection, deadline)
             ):
                 connection.is_unused = True
@@ -74,7 +75,8 @@ class ConnectionPool:
         Args:
             connection: One that this pool lent.
         """
-        if self._is_closed or connection.has_unread_data():
+        has_unread_data = connection.has_unread_data
+        if self._is_closed or has_unread_data():
             connection.close()
         else:
             if self._health_check_interval_s:

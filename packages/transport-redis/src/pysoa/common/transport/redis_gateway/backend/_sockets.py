@@ -124,12 +124,13 @@ class _TickingSocket:
     def receive(self, deadline: float, uninteresting: int = 0) -> int:
         if self._low_water != uninteresting + 1:
             self._set_low_water(uninteresting + 1)
+        receive_into = self._receive_into
         while True:
             left_s = deadline - time.monotonic()
             if left_s < _TICK_S and not self._poll_to_the_end(left_s):
                 raise TimeoutError
             try:
-                size = self._receive_into(self.buffer)
+                size = receive_into(self.buffer)
             except BlockingIOError:
                 continue
             if not size:

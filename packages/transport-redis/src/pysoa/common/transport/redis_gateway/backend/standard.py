@@ -82,7 +82,8 @@ class StandardRedisClient(BaseRedisClient):
         """
         if not 0 <= index < self._ring_size:
             self._check_index(index)
-        return self._pools[index].acquire(deadline)
+        acquire = self._pools[index].acquire
+        return acquire(deadline)
 
     def _pool(self, index: int, deadline: float) -> ConnectionPool:  # noqa: ARG002  # nothing to wait for
         self._check_index(index)
