@@ -9,7 +9,7 @@ from __future__ import annotations
 # The names with an underscore are the part of Server that its own modules share.
 # pyright: reportPrivateUsage=false
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pysoa.common._envelope import new_instance, successful_job_response
 from pysoa.common._log_context import action_names
@@ -191,7 +191,8 @@ def _execute_action(
         raise
     except (Exception, asyncio.CancelledError) as error:
         return server.handle_unhandled_exception(error, ActionResponse, action=name)
-    return cast("ActionResponse", response)
+    checked: ActionResponse = response
+    return checked
 
 
 def _action_timeout(name: str) -> Error:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NoReturn, cast
+from typing import Any, Final, NoReturn
 
 from pysoa.common.serializer.errors import InvalidMessage
 from pysoa.common.transport.base import ReceivedMessage
@@ -295,11 +295,17 @@ class Mailbox:
                 reply = None  # only the wait has failed
             else:
                 reply = replies.pop()
-                core.backend().release(connection)
-                connection = None
-            if reply.__class__ is list and push.is_done():
-                popped = cast("list[bytes]", reply)
-                response = core.usual_message(popped[1]) if popped[0] == lists.shared.key else None
+                all_read, connection = connection, None
+                core.backend().release(all_read)
+            elements: Any = reply
+            if (
+                elements.__class__ is list
+                and len(elements) == 2
+                and elements[0] == lists.shared.key
+                and elements[1].__class__ is bytes
+                and push.is_done()
+            ):
+                response = core.usual_message(elements[1])
                 if response is not None and response[0] == request_id:
                     lists.take_back(reply_list)
                     return response
