@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import enum
 import math
+import os
 import re
 from typing import Any
 
 import pytest
 
-from pysoa.client._requests import check_seconds, make_context, make_control, switch_value
+from pysoa.client._requests import (
+    check_seconds,
+    make_context,
+    make_control,
+    new_correlation_id,
+    switch_value,
+)
 
 
 class Color(enum.Enum):
@@ -120,3 +127,22 @@ def test_time_limits_may_be_missing_zero_whole_or_fractional(seconds: float | No
 def test_time_limits_that_are_none_are_refused_with_advice(seconds: float) -> None:
     with pytest.raises(ValueError, match=rf"^timeout is {re.escape(repr(seconds))}\. Pass a positive number"):
         check_seconds("timeout", seconds)
+
+
+def test_forked_children_do_not_repeat_correlation_ids() -> None:
+    readers: list[int] = []
+    for _ in range(2):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(writer, new_correlation_id().encode())
+            os._exit(0)
+        os.close(writer)
+        os.waitpid(child, 0)
+        readers.append(reader)
+
+    ids = {os.read(reader, 100).decode() for reader in readers} | {new_correlation_id()}
+    for reader in readers:
+        os.close(reader)
+
+    assert len(ids) == 3

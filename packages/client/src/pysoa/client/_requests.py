@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ __all__ = (
 _Dict: Final[Any] = dict
 _List: Final[Any] = list
 _INFINITY: Final = float("inf")
+# Seeded by the operating system, anew in forked children. To ask it for each id would be a system call more.
+_random: Final = random.Random()
+os.register_at_fork(after_in_child=_random.seed)
 
 
 def check_seconds(name: str, seconds: float | None) -> None:
@@ -92,7 +96,7 @@ def make_context(
     """
     if not (base or switches or extra):
         if correlation_id is None:
-            correlation_id = default_correlation_id or os.urandom(16).hex()
+            correlation_id = default_correlation_id or new_correlation_id()
         return {"correlation_id": correlation_id, "switches": []}
     context: dict[str, Any] = {str(key): value for key, value in base.items()} if base else {}
     if correlation_id is not None:
@@ -133,8 +137,8 @@ def plain_actions(actions: Any) -> list[dict[str, Any]] | None:
 
 
 def new_correlation_id() -> str:
-    """Return 32 random hexadecimal digits."""
-    return os.urandom(16).hex()
+    """Return 32 random hexadecimal digits, which no process has had before."""
+    return f"{_random.getrandbits(128):032x}"
 
 
 def switch_value(switch: Any) -> int:

@@ -32,8 +32,12 @@ __all__ = (
     "popped_key_and_element",
 )
 
-READ_SLACK_S: Final = 0.2
-"""How much later than asked for the end of a wait may be heard of before the connection counts as broken."""
+READ_SLACK_S: Final = 0.25
+"""How much later than asked for the end of a wait may be heard of before the connection counts as broken.
+
+Together with the shortest wait it is longer than the kernel waits at a time; see ``backend/_sockets.py``.
+Else every call would have to poll.
+"""
 PATIENCE_S: Final = 10.0
 """How long the answer to a wait is hoped for from a Redis server that says nothing at all."""
 CONNECT_LIMIT_S: Final = 2.0
