@@ -150,22 +150,21 @@ class RedisConnection:
 
     def read_into(self, replies: list[object], count: int, deadline: float, uninteresting: int = 0) -> None:
         """Append replies to a list until it has so many; see :class:`CommandConnection`."""
-        gets = self._gets
+        gets, feed, receive = self._gets, self._feed, self._receive
+        has_unread_data = self.has_unread_data
         try:
+            if not replies and count >= _INTEGERS and not has_unread_data():
+                start, size = 0, receive(deadline, uninteresting)
+                answer = _find_integers(self._buffer, 0, size)
+                if answer is not None:
+                    replies.extend(map(int, answer.groups()))
+                    start = answer.end()
+                if start < size:
+                    feed(self._buffer, start, size - start)
             while len(replies) < count:
                 reply = gets()
                 if reply is INCOMPLETE:
-                    feed, receive, has_unread_data = self._feed, self._receive, self.has_unread_data
-                    start, size = 0, receive(deadline, uninteresting)
-                    if not replies and count >= _INTEGERS and not has_unread_data():
-                        answer = _find_integers(self._buffer, 0, size)
-                        if answer is not None:
-                            replies.extend(map(int, answer.groups()))
-                            start = answer.end()
-                    if start < size:
-                        feed(self._buffer, start, size - start)
-                    if start:
-                        continue
+                    feed(self._buffer, 0, receive(deadline, 0 if replies else uninteresting))
                     reply = gets()
                     if reply is INCOMPLETE:
                         reply = self._rest_of_reply(deadline)
