@@ -95,6 +95,9 @@ class Server:
         """
         if not self.service_name:
             raise AttributeError("Server subclass must set service_name")
+        # Every request asks for these, and Python 3.11 finds what an object has itself several times as fast.
+        self.use_django: bool = self.use_django
+        self.request_class: type[EnrichedActionRequest[Any]] = self.request_class
         self.settings: ServerSettings = settings
         self.shutting_down: bool = False
         self._forked_process_id = forked_process_id
