@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -329,6 +329,64 @@ class TestErrors:
         assert broker.abandoned == [("echo", broker.sent[0].request_id)]
         assert_all_is_quiet(client, broker)
 
+    @pytest.mark.parametrize("when", ["before", "in", "after"])
+    @pytest.mark.parametrize("action", ["echo", "slow"], ids=["answered", "unanswered"])
+    def test_interrupt_around_sending_leaves_nothing_awaited_and_others_able_to_lead(
+        self,
+        client: Client,
+        broker: Broker,
+        when: str,
+        action: str,
+        monkeypatch: pytest.MonkeyPatch,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        client.call_action("echo", "echo")
+        interrupt_sending(broker, when, monkeypatch)
+
+        with pytest.raises(KeyboardInterrupt):
+            client.call_action("echo", action, {"n": 1}, timeout=LIMIT_S)
+
+        (abandoned,) = broker.abandoned
+        assert abandoned[1] > broker.sent[0].request_id
+        assert broker.transports[0].outstanding == set()
+        assert not client.handlers["echo"].exchange.is_receive_wanted()
+        broker.transports[0].inbox.clear()
+        sent_so_far = len(broker.sent)
+        call = threads.submit(client.call_action, "echo", "slow", timeout=LIMIT_S)
+        broker.answer(broker.wait_for_sent(sent_so_far + 1)[-1], {"n": 2})
+        assert call.result(LIMIT_S).body == {"n": 2}
+        assert_all_is_quiet(client, broker)
+
+    @pytest.mark.parametrize("when", ["before", "in", "after"])
+    @pytest.mark.parametrize("action", ["echo", "slow"], ids=["answered", "unanswered"])
+    def test_interrupt_around_sending_lets_the_thread_lead_that_has_waited_for_it(
+        self,
+        client: Client,
+        broker: Broker,
+        when: str,
+        action: str,
+        monkeypatch: pytest.MonkeyPatch,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        client.call_action("echo", "echo")
+        exchange = client.handlers["echo"].exchange
+        followers: list[Future[ActionResponse]] = []
+
+        def follow() -> None:
+            followers.append(threads.submit(client.call_action, "echo", "wait", timeout=LIMIT_S))
+            wait_until(lambda: len(exchange._followers) == 1)  # pyright: ignore[reportPrivateUsage]
+
+        interrupt_sending(broker, when, monkeypatch, follow)
+
+        with pytest.raises(KeyboardInterrupt):
+            client.call_action("echo", action, {"n": 1}, timeout=LIMIT_S)
+
+        (waiting,) = (sent for sent in broker.sent if sent.actions == ["wait"])
+        broker.answer(waiting, {"n": 2})
+        assert followers[0].result(LIMIT_S).body == {"n": 2}
+        broker.transports[0].inbox.clear()
+        assert_all_is_quiet(client, broker)
+
     @pytest.mark.parametrize("is_soon", [True, False], ids=["at once", "later"])
     def test_interrupt_anywhere_leaves_a_client_that_works(
         self, client: Client, broker: Broker, is_soon: bool
@@ -379,6 +437,37 @@ class TestErrors:
             assert call.result(LIMIT_S).body == {"step": step}
 
         assert step > 5
+
+
+def interrupt_sending(
+    broker: Broker, when: str, monkeypatch: pytest.MonkeyPatch, first: Callable[[], None] | None = None
+) -> None:
+    """Interrupt the next request that is sent directly, once something else was done first."""
+    cls: Any = type(broker.transports[0])
+    send_request_and_wait = cls.send_request_and_wait
+
+    def interrupt() -> None:
+        monkeypatch.setattr(cls, "send_request_and_wait", send_request_and_wait)
+        if first is not None:
+            first()
+        raise KeyboardInterrupt
+
+    def interrupted(transport: Any, *arguments: Any) -> Any:
+        if when == "before":
+            interrupt()
+        if when == "in":
+            broker.after_direct_send.append(interrupt)
+        send_request_and_wait(transport, *arguments)
+        interrupt()
+
+    monkeypatch.setattr(cls, "send_request_and_wait", interrupted)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 _REPAIRERS = {"stop_leading", "_step_down", "_hand_on", "interrupt_at", "_alone", "__exit__"}

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pysoa.common.transport.redis_gateway._chunking import ChunkedMessage
 from pysoa.common.transport.redis_gateway._framing import Frame
-from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyLists
+from pysoa.common.transport.redis_gateway._reply_lists import Awaited, ReplyList, ReplyLists
 from pysoa.common.transport.redis_gateway._ring import ring_index
 from pysoa.common.transport.redis_gateway.constants import ProtocolVersion
 
@@ -113,6 +113,162 @@ def test_forgetting_is_harmless_when_nothing_is_awaited() -> None:
     lists.forget_old(1e9, 5)
 
     assert lists.outstanding == 0
+
+
+class TestLentLists:
+    """An exclusive list for a request that goes alone, of which nothing else is known here."""
+
+    def test_no_list_is_lent_before_the_first_answer_on_the_shared_list(self) -> None:
+        lists = new_lists()
+        assert lists.lend_list() is None
+
+        answer_on_shared_list(lists, 1)
+
+        assert lists.lend_list() is not None
+
+    def test_no_list_is_lent_while_a_request_is_outstanding(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        awaited = lists.begin(2, 60.0)
+        assert lists.lend_list() is None
+
+        lists.give_up(awaited)
+
+        assert lists.lend_list() is not None
+
+    def test_no_list_is_lent_after_the_answer_of_an_older_server(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lists.note_exclusive_answer()
+        assert lists.lend_list() is None
+
+        make_new_fleet(lists)
+
+        assert lists.lend_list() is not None
+
+    def test_no_list_is_lent_when_an_answer_in_parts_is_to_be_expected(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1, was_chunked=True)
+        assert lists.lend_list() is None
+
+        answer_on_shared_list(lists, 2)
+
+        assert lists.lend_list() is not None
+
+    def test_no_list_is_lent_while_parts_of_an_answer_are_missing(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+
+        lists.shared_chunks = ChunkedMessage(FIRST_PART, "example")
+
+        assert lists.lend_list() is None
+
+    def test_a_lent_list_belongs_to_nobody_else(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+
+        lent = [lists.lend_list() for _ in range(3)]
+
+        names = [one.name for one in lent if one is not None]
+        names += [lists.begin(number, 60.0).exclusive_list.name for number in range(3)]
+        assert len(set(names)) == 6
+        assert not {lists.shared.name, lists.void.name} & set(names)
+
+    def test_a_request_whose_list_was_lent_is_not_outstanding(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+
+        lent = lists.lend_list()
+
+        assert lent is not None
+        assert lists.outstanding == 0
+        assert lists.awaited_by_list(lent.key) is None
+
+    def test_a_list_that_was_taken_back_is_used_again(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lent = lists.lend_list()
+        assert lent is not None
+
+        lists.take_back(lent)
+
+        assert lists.lend_list() is lent
+
+    def test_a_list_that_was_not_taken_back_is_never_used_again(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lent = lists.lend_list()
+
+        later = [lists.begin(number, 60.0).exclusive_list for number in range(5)]
+
+        assert lent not in later
+
+    def test_no_more_lists_are_kept_than_may_be(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lent = [lists.lend_list() for _ in range(2_000)]
+
+        for one in lent:
+            assert one is not None
+            lists.take_back(one)
+
+        kept = {id(lists.begin(number, 60.0).exclusive_list) for number in range(2_000)} & set(map(id, lent))
+        assert 0 < len(kept) < 2_000
+
+    def test_a_request_can_be_awaited_with_the_list_that_was_lent_to_it(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lent = lists.lend_list()
+        assert lent is not None
+
+        awaited = lists.begin(2, 60.0, lent)
+
+        assert awaited.exclusive_list is lent
+        assert lists.outstanding == 1
+        assert lists.awaited_by_id(2) is awaited
+        assert lists.awaited_by_list(lent.key) is awaited
+        assert lists.plan_wait(5.0, 1).keys == [lists.shared.packed_key, lent.packed_key]
+        assert lists.lend_list() is None
+
+    def test_the_list_is_used_again_if_the_answer_comes_late(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lent = lists.lend_list()
+        awaited = lists.begin(2, 60.0, lent)
+
+        lists.finish(awaited)
+
+        assert lists.lend_list() is lent
+
+    def test_the_list_is_never_used_again_if_the_request_is_given_up(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lent = lists.lend_list()
+        awaited = lists.begin(2, 60.0, lent)
+
+        lists.give_up(awaited)
+
+        assert lent not in [lists.begin(number, 60.0).exclusive_list for number in range(5)]
+
+    def test_requests_with_the_same_id_are_told_apart_also_if_one_of_them_has_gone_alone(self) -> None:
+        lists = new_lists()
+        answer_on_shared_list(lists, 1)
+        lent = lists.lend_list()
+        other = lists.begin(7, 60.0)
+        awaited = lists.begin(7, 60.0, lent)
+
+        lists.finish(awaited)
+
+        assert lists.awaited_by_id(7) is other
+
+    def test_the_plan_of_a_call_that_goes_alone_is_for_the_shared_list_for_a_moment(self) -> None:
+        lists = new_lists()
+
+        plan = lists.first_plan
+
+        assert plan.keys == [lists.shared.packed_key]
+        assert plan.timeout_s <= 0.05
+        assert (plan.drained, plan.is_wakeable) == (None, False)
 
 
 class TestPlans:
@@ -226,6 +382,7 @@ class ReplyListsMachine(RuleBasedStateMachine):
         super().__init__()
         self.lists = new_lists(3)
         self.outstanding: list[Awaited] = []
+        self.lent: list[ReplyList] = []
         self.retired: set[str] = set()
 
     @rule(request_id=st.integers(0, 5), life=st.floats(0, 100))
@@ -233,6 +390,29 @@ class ReplyListsMachine(RuleBasedStateMachine):
         awaited = self.lists.begin(request_id, life)
         assert awaited.exclusive_list.name not in self.retired
         self.outstanding.append(awaited)
+
+    @rule()
+    def lend_list(self) -> None:
+        lent = self.lists.lend_list()
+        if lent is not None:
+            assert not self.outstanding
+            assert lent.name not in self.retired
+            self.lent.append(lent)
+
+    @precondition(lambda self: self.lent)
+    @rule()
+    def take_back(self) -> None:
+        self.lists.take_back(self.lent.pop())
+
+    @precondition(lambda self: self.lent)
+    @rule()
+    def forget_lent_list(self) -> None:
+        self.retired.add(self.lent.pop().name)
+
+    @precondition(lambda self: self.lent)
+    @rule(request_id=st.integers(0, 5), life=st.floats(0, 100))
+    def begin_late(self, request_id: int, life: float) -> None:
+        self.outstanding.append(self.lists.begin(request_id, life, self.lent.pop()))
 
     @precondition(lambda self: self.outstanding)
     @rule(data=st.data())
@@ -270,6 +450,7 @@ class ReplyListsMachine(RuleBasedStateMachine):
     def every_outstanding_request_has_a_list_of_its_own(self) -> None:
         names = [awaited.exclusive_list.name for awaited in self.outstanding]
         assert len(set(names)) == len(names) == self.lists.outstanding
+        assert len({*names, *(lent.name for lent in self.lent)}) == len(names) + len(self.lent)
         for awaited in self.outstanding:
             assert self.lists.awaited_by_list(awaited.exclusive_list.key) is awaited
 

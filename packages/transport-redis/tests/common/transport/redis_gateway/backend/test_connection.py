@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pysoa.common.transport.redis_gateway._interfaces import BackendError, ErrorReply
+from pysoa.common.transport.redis_gateway.backend import _connection
 from pysoa.common.transport.redis_gateway.backend._connection import RedisConnection
 from pysoa.common.transport.redis_gateway.backend._endpoint import Endpoint
 from pysoa.common.transport.redis_gateway.backend._pool import ConnectionPool
+from pysoa.common.transport.redis_gateway.backend._replies import PythonReplyReader, new_reply_reader
 from pysoa.test.redis_server import RedisServer
 
 PING = b"*1\r\n$4\r\nPING\r\n"
@@ -346,3 +351,236 @@ def test_repr_names_the_address_alone(redis_server: RedisServer) -> None:
 
     assert repr(connection) == f"<RedisConnection to Redis at 127.0.0.1:{redis_server.port}>"
     connection.close()
+
+
+THREE = b":1\r\n:1\r\n:0\r\n"
+POPPED = b"*2\r\n$4\r\nlist\r\n$3\r\nabc\r\n"
+
+
+class TestReadInto:
+    """Several replies are read at once; three numbers, which come after a push, in a quicker way."""
+
+    @pytest.fixture(params=["quickest reader", "python reader"], autouse=True)
+    def reader(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let connections use one reader or the other."""
+        is_python = request.param == "python reader"
+        monkeypatch.setattr(
+            _connection, "new_reply_reader", PythonReplyReader if is_python else new_reply_reader
+        )
+
+    @pytest.fixture
+    def connection(self, redis_server: RedisServer) -> Iterator[RedisConnection]:
+        """A connection to a server; what is read from it is up to the test."""
+        connection = RedisConnection(endpoint_of(redis_server), None, soon())
+        yield connection
+        connection.close()
+
+    def test_numbers_that_come_together_are_read(self, connection: RedisConnection) -> None:
+        replies = read_pieces(connection, 3, THREE)
+
+        assert replies == [1, 1, 0]
+        assert not connection.has_unread_data()
+
+    @pytest.mark.parametrize("cut", range(1, len(THREE)))
+    def test_numbers_that_come_in_two_pieces_are_read(self, connection: RedisConnection, cut: int) -> None:
+        replies = read_pieces(connection, 3, THREE[:cut], THREE[cut:])
+
+        assert replies == [1, 1, 0]
+        assert not connection.has_unread_data()
+
+    @pytest.mark.parametrize("cut", range(1, len(THREE + POPPED)))
+    def test_what_follows_the_numbers_is_read_wherever_it_is_cut(
+        self, connection: RedisConnection, cut: int
+    ) -> None:
+        data = THREE + POPPED
+
+        replies = read_pieces(connection, 4, data[:cut], data[cut:])
+
+        assert replies == [1, 1, 0, [b"list", b"abc"]]
+        assert not connection.has_unread_data()
+
+    def test_reply_behind_the_numbers_in_the_same_packet_is_read(self, connection: RedisConnection) -> None:
+        replies = read_pieces(connection, 4, THREE + POPPED)
+
+        assert replies == [1, 1, 0, [b"list", b"abc"]]
+        assert not connection.has_unread_data()
+
+    def test_reply_behind_the_numbers_is_left_for_the_next_read(self, connection: RedisConnection) -> None:
+        replies = read_pieces(connection, 3, THREE + POPPED)
+
+        assert replies == [1, 1, 0]
+        assert connection.has_unread_data()
+        assert connection.read(soon()) == [b"list", b"abc"]
+        assert not connection.has_unread_data()
+
+    def test_part_of_a_reply_behind_the_numbers_is_left_for_the_next_read(
+        self, connection: RedisConnection
+    ) -> None:
+        replies = read_pieces(connection, 3, THREE + POPPED[:10], POPPED[10:])
+
+        assert replies == [1, 1, 0]
+        assert connection.has_unread_data()
+        assert connection.read(soon()) == [b"list", b"abc"]
+
+    def test_nothing_popped_behind_the_numbers_is_read(self, connection: RedisConnection) -> None:
+        assert read_pieces(connection, 4, THREE + b"*-1\r\n") == [1, 1, 0, None]
+
+    @pytest.mark.parametrize("count", [3, 4, 5, 6])
+    def test_more_numbers_than_three_are_read(self, connection: RedisConnection, count: int) -> None:
+        replies = read_pieces(connection, count, THREE + b":7\r\n:8\r\n:9\r\n")
+
+        assert replies == [1, 1, 0, 7, 8, 9][:count]
+        assert connection.has_unread_data() == (count < 6)
+
+    def test_one_number_is_read_though_three_have_come(self, connection: RedisConnection) -> None:
+        assert read_pieces(connection, 1, THREE) == [1]
+        assert connection.has_unread_data()
+
+    def test_replies_are_added_to_those_that_have_been_read(self, connection: RedisConnection) -> None:
+        replies: list[object] = [5]
+        feed_pieces(connection, THREE)
+
+        connection.read_into(replies, 4, soon())
+
+        assert replies == [5, 1, 1, 0]
+
+    @pytest.mark.parametrize(
+        "number",
+        ["0", "42", "9999999999", "10000000000", "9223372036854775807", "-1", "-9223372036854775808"],
+    )
+    def test_numbers_of_any_length_are_read(self, connection: RedisConnection, number: str) -> None:
+        line = b":%b\r\n" % number.encode("ascii")
+
+        for data in (line + b":1\r\n:0\r\n", b":1\r\n" + line + b":0\r\n", b":1\r\n:0\r\n" + line):
+            expected = [int(each) for each in data.replace(b":", b"").split()]
+            assert read_pieces(connection, 3, data) == expected
+            assert not connection.has_unread_data()
+
+    @pytest.mark.parametrize("position", range(3))
+    def test_error_among_the_numbers_is_a_reply(self, connection: RedisConnection, position: int) -> None:
+        lines = [b":1\r\n", b":1\r\n", b":0\r\n"]
+        lines[position] = b"-OOM command not allowed\r\n"
+
+        replies = read_pieces(connection, 4, b"".join(lines) + POPPED)
+
+        error = replies.pop(position)
+        assert isinstance(error, ErrorReply)
+        assert error.text == "OOM command not allowed"
+        assert replies == [1, 1, 0][:position] + [1, 1, 0][position + 1 :] + [[b"list", b"abc"]]
+
+    def test_server_that_cannot_serve_now_is_an_error_and_what_came_before_is_kept(
+        self, connection: RedisConnection
+    ) -> None:
+        feed_pieces(connection, THREE + b"-UNBLOCKED the master is no master any more\r\n")
+        replies: list[object] = []
+
+        with pytest.raises(BackendError, match="cannot serve now"):
+            connection.read_into(replies, 4, soon())
+
+        assert replies == [1, 1, 0]
+
+    @pytest.mark.parametrize("held", [b":", b":1", b":1\r", b"$6\r\nab"], ids=repr)
+    def test_numbers_are_not_taken_for_replies_if_the_beginning_of_one_is_still_there(
+        self, connection: RedisConnection, held: bytes
+    ) -> None:
+        connection._feed(bytearray(held), 0, len(held))
+        rest = {b":": b"1\r\n", b":1": b"\r\n", b":1\r": b"\n", b"$6\r\nab": b":1\r\n\r\n"}[held]
+
+        replies = read_pieces(connection, 4, rest + THREE)
+
+        assert replies == [b"ab:1\r\n" if held.startswith(b"$") else 1, 1, 1, 0]
+        assert not connection.has_unread_data()
+
+    def test_three_numbers_inside_of_a_text_are_no_replies(self, connection: RedisConnection) -> None:
+        text = b"$%d\r\n" % len(THREE)
+
+        assert read_pieces(connection, 3, text, THREE + b"\r\n:2\r\n:3\r\n") == [THREE, 2, 3]
+
+    def test_what_came_before_a_silence_is_kept_and_the_rest_can_be_read_later(
+        self, connection: RedisConnection
+    ) -> None:
+        feed_pieces(connection, THREE)
+        replies: list[object] = []
+        with pytest.raises(BackendError) as caught:
+            connection.read_into(replies, 4, soon())
+
+        feed_pieces(connection, POPPED)
+        connection.read_into(replies, 4, soon())
+
+        assert caught.value.is_silence
+        assert replies == [1, 1, 0, [b"list", b"abc"]]
+
+    @pytest.mark.parametrize("pause_s", [0.0, 0.05], ids=["at once", "later"])
+    def test_numbers_and_what_follows_are_read_from_a_socket(self, pause_s: float) -> None:
+        with serving(answer(THREE, POPPED, pause_s=pause_s)) as endpoint:
+            connection = RedisConnection(endpoint, None, soon())
+            connection.write(PING, soon())
+            replies: list[object] = []
+
+            connection.read_into(replies, 4, soon(), len(THREE))
+
+            assert replies == [1, 1, 0, [b"list", b"abc"]]
+            connection.close()
+
+
+_REPLIES = st.sampled_from(
+    [
+        b":0\r\n",
+        b":1\r\n",
+        b":12\r\n",
+        b":-1\r\n",
+        b":12345678901\r\n",
+        b"$-1\r\n",
+        b"*-1\r\n",
+        b"$4\r\n:1\r\n\r\n",
+        b"+OK\r\n",
+        POPPED,
+    ]
+)
+
+
+@given(
+    st.lists(_REPLIES, min_size=1, max_size=8),
+    st.lists(st.integers(min_value=1, max_value=60), max_size=6),
+    st.booleans(),
+)
+@example([b":1\r\n", b":1\r\n", b":0\r\n", POPPED], [12], True)
+@example([b":1\r\n", b":1\r\n", b":0\r\n", POPPED], [11], False)
+def test_replies_are_those_of_the_reader_however_they_come(
+    replies: list[bytes], cuts: list[int], is_python: bool
+) -> None:
+    data = b"".join(replies)
+    edges = [0, *sorted({cut for cut in cuts if cut < len(data)}), len(data)]
+    pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
+    connection = RedisConnection.__new__(RedisConnection)
+    reader = PythonReplyReader() if is_python else new_reply_reader()
+    connection._feed, connection._gets, connection.has_unread_data = reader.feed, reader.gets, reader.has_data
+    connection._buffer = bytearray(4096)
+    expected = PythonReplyReader()
+    expected.feed(bytearray(data), 0, len(data))
+
+    assert read_pieces(connection, len(replies), *pieces) == [expected.gets() for _ in replies]
+
+    assert not connection.has_unread_data()
+
+
+def feed_pieces(connection: RedisConnection, *pieces: bytes) -> None:
+    """Let a connection receive these pieces, one by one, and then be silent."""
+    left = list(pieces)
+
+    def receive(deadline: float, uninteresting: int = 0) -> int:
+        if not left:
+            raise TimeoutError
+        piece = left.pop(0)
+        connection._buffer[: len(piece)] = piece
+        return len(piece)
+
+    connection._receive = receive
+
+
+def read_pieces(connection: RedisConnection, count: int, *pieces: bytes) -> list[object]:
+    """Let a connection receive these pieces, one by one, and read so many replies."""
+    feed_pieces(connection, *pieces)
+    replies: list[object] = []
+    connection.read_into(replies, count, soon())
+    return replies
