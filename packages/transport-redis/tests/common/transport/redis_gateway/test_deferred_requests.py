@@ -16,6 +16,7 @@ from pymetrics.recorders.noop import noop_metrics
 from pysoa.common.interfaces import SendsAndWaits
 from pysoa.common.transport.base import ReceivedMessage
 from pysoa.common.transport.errors import MessageReceiveError, MessageReceiveTimeout, MessageSendError
+from pysoa.common.transport.redis_gateway._interfaces import BackendError
 from pysoa.common.transport.redis_gateway._mailbox import Mailbox
 from pysoa.common.transport.redis_gateway._reply_lists import ReplyList, ReplyLists
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
@@ -456,6 +457,52 @@ class TestOutages:
         assert following == [{"n": 3}, {"n": 4}]
         assert client.requests_outstanding == 0
 
+    def test_call_goes_on_if_only_the_wait_for_its_answer_failed(
+        self,
+        new_client: NewClient,
+        new_server: NewServer,
+        gone_alone: dict[int, str],
+        threads: ThreadPoolExecutor,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        client, server = new_client(), new_server()
+        get_used_to_new_servers(client, server)
+        borrowed: list[WithoutLastReply] = []
+        connect_to = client.core.pusher.connect_to
+
+        def connect_for_less(index: int, deadline: float) -> Any:
+            borrowed.append(WithoutLastReply(connect_to(index, deadline)))
+            return borrowed[-1]
+
+        monkeypatch.setattr(client.core.pusher, "connect_to", connect_for_less)
+
+        called = threads.submit(call, client, 1, n=1)
+        wait_until(lambda: borrowed and borrowed[0].is_broken)
+        answer_next(server)
+
+        received = called.result(10)
+        assert (received.request_id, received.body) == (1, {"n": 1})
+        assert 1 in gone_alone
+        assert client.requests_outstanding == 0
+        assert borrowed[0].connection is not connect_to(0, time.monotonic() + 5)
+
+
+class WithoutLastReply:
+    """A connection that breaks when of several replies all but one have been read."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.is_broken = False
+
+    def read_into(self, replies: list[object], count: int, deadline: float, _uninteresting: int) -> None:
+        self.connection.read_into(replies, count, deadline)
+        assert replies.pop() is None
+        self.is_broken = True
+        raise BackendError("gone", cause_name="ConnectionError")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
 
 class Interrupt(BaseException):
     """Stands for Ctrl-C."""
@@ -534,6 +581,37 @@ class TestInterrupts:
         assert 1 in gone_alone
         assert client.requests_outstanding == 0
         assert client.receive_response_message(5).request_id is None
+
+    def test_interrupt_right_after_the_connection_was_given_back_does_not_close_it(
+        self,
+        new_client: NewClient,
+        new_server: NewServer,
+        gone_alone: dict[int, str],
+        monkeypatch: pytest.MonkeyPatch,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        client, server = new_client(), new_server()
+        get_used_to_new_servers(client, server)
+        backend, own_thread = client.core.backend(), threading.get_ident()
+        release = backend.release
+        released: list[Any] = []
+
+        def release_and_interrupt(connection: Any) -> None:
+            release(connection)
+            if threading.get_ident() == own_thread:
+                released.append(connection)
+                raise Interrupt
+
+        answered = threads.submit(answer_next, server)
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, "release", release_and_interrupt)
+            with pytest.raises(Interrupt):
+                call(client, 1)
+
+        answered.result(10)
+        assert 1 in gone_alone
+        released[0].write(b"*1\r\n$4\r\nPING\r\n", time.monotonic() + 5)
+        assert released[0].read(time.monotonic() + 5) == b"PONG"
 
     def test_late_answer_to_an_interrupted_call_is_no_answer_to_the_next(
         self,

@@ -522,6 +522,20 @@ class TestReadInto:
             assert replies == [1, 1, 0, [b"list", b"abc"]]
             connection.close()
 
+    def test_short_reply_behind_more_digits_than_usual_is_not_waited_for_in_vain(self) -> None:
+        # Over TCP, the end of a wait (5 bytes) is not told of as long as 13 bytes are waited for.
+        with serving(answer(b":12\r\n:0\r\n:0\r\n", b"*-1\r\n", pause_s=0.05)) as endpoint:
+            connection = RedisConnection(endpoint, None, soon())
+            connection.write(PING, soon())
+            replies: list[object] = []
+            started = time.monotonic()
+
+            connection.read_into(replies, 4, soon(2), len(THREE))
+
+            assert time.monotonic() - started < 0.2
+            assert replies == [12, 0, 0, None]
+            connection.close()
+
 
 _REPLIES = st.sampled_from(
     [
