@@ -582,6 +582,30 @@ class TestInterrupts:
         assert client.requests_outstanding == 0
         assert client.receive_response_message(5).request_id is None
 
+    @pytest.mark.parametrize("name", ["write", "read_into"])
+    def test_interrupted_calls_leave_no_connection_taken(
+        self,
+        new_client: NewClient,
+        new_server: NewServer,
+        settings: dict[str, Any],
+        gone_alone: dict[int, str],
+        monkeypatch: pytest.MonkeyPatch,
+        threads: ThreadPoolExecutor,
+        name: str,
+    ) -> None:
+        few = {**settings["backend_layer_kwargs"], "connection_kwargs": {"max_connections": 2}}
+        client, server = new_client(backend_layer_kwargs=few), new_server()
+        get_used_to_new_servers(client, server)
+
+        for number in range(1, 5):
+            with interrupted_at(client, name, monkeypatch), pytest.raises(Interrupt):
+                call(client, number)
+            assert number in gone_alone
+
+        called = threads.submit(call, client, 5)
+        wait_until(lambda: answer_next(server).request_id == 5)
+        assert called.result(10).request_id == 5
+
     def test_interrupt_right_after_the_connection_was_given_back_does_not_close_it(
         self,
         new_client: NewClient,

@@ -491,6 +491,14 @@ class TestReadInto:
         assert replies == [b"ab:1\r\n" if held.startswith(b"$") else 1, 1, 1, 0]
         assert not connection.has_unread_data()
 
+    def test_three_numbers_are_no_replies_if_they_end_a_text_that_is_partly_there(
+        self, connection: RedisConnection
+    ) -> None:
+        held = b"$%d\r\n" % len(THREE)
+        connection._feed(bytearray(held), 0, len(held))
+
+        assert read_pieces(connection, 3, THREE + b"\r\n:2\r\n:3\r\n") == [THREE, 2, 3]
+
     def test_three_numbers_inside_of_a_text_are_no_replies(self, connection: RedisConnection) -> None:
         text = b"$%d\r\n" % len(THREE)
 
