@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -255,6 +256,15 @@ def test_replaced_methods_of_one_client_are_used(broker: Broker, monkeypatch: py
 
     assert client.call_action("echo", "echo").action == "x"
     assert broker.sent == []
+
+
+def test_replaced_future_call_of_the_class_is_used_for_any_service() -> None:
+    client = Client({})
+
+    with mock.patch.object(Client, "call_action_future") as call_action_future:
+        client.call_action("unknown", "x")
+
+    assert call_action_future.called
 
 
 def test_overridden_handler_sees_all_traffic(broker: Broker) -> None:

@@ -115,13 +115,13 @@ class Client(FutureCalls):
             ValueError: The time limit is negative or not finite, or ``control_extra`` suppresses the
                 response.
         """
-        handler = None if expansions else self._plain_handler(service_name)
         cls = type(self)
-        if (
+        is_extended = (
             cls.call_action_future is not _CALL_ACTION_FUTURE
             or cls.call_actions_future is not _CALL_ACTIONS_FUTURE
-            or (handler is None and self._is_extended())
-        ):
+        )
+        handler = None if is_extended or expansions else self._plain_handler(service_name)
+        if is_extended or (handler is None and self._is_extended()):
             return self.call_action_future(
                 service_name=service_name,
                 action=action,

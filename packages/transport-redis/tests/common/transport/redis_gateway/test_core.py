@@ -415,6 +415,14 @@ class TestChunks:
         assert clean_redis.execute("LLEN", LIST) == 4
         assert new_core().receive_message("list").body == self.BODY
 
+    def test_size_of_parts_may_be_changed_later(
+        self, server_core: RedisTransportServerCore, clean_redis: RedisServer
+    ) -> None:
+        server_core.chunk_messages_larger_than_bytes = -1
+        server_core.send_message("list", 1, {}, self.BODY)
+
+        assert clean_redis.execute("LLEN", LIST) == 1
+
     def test_full_list_takes_all_parts_or_none(
         self, server_core: RedisTransportServerCore, clean_redis: RedisServer, sleeps: list[float]
     ) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from pymetrics.recorders.noop import noop_metrics
@@ -273,6 +273,35 @@ class TestFullQueue:
         assert (received.request_id, received.body) == (2, {"n": 2})
         assert (following.request_id, following.body) == (3, {"n": 3})
         assert client.requests_outstanding == 0
+
+    def test_list_is_not_used_again_if_the_request_could_not_be_taken_back(
+        self,
+        new_client: NewClient,
+        new_server: NewServer,
+        clean_redis: RedisServer,
+        way: Way,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        client, server = new_client(queue_capacity=3), new_server()
+        way.prepare(client, server)
+        clean_redis.execute("RPUSH", QUEUE, "x", "x", "x")
+
+        def fail(*_: object) -> NoReturn:
+            raise BackendError("gone", cause_name="ConnectionError")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(client.core.pusher, "_take_back", fail)
+            with pytest.raises(MessageSendError) as caught:
+                call(client, 1)
+        way.check(1)
+        clean_redis.execute("LTRIM", QUEUE, -1, -1)
+        sent_after_all = server.receive_request_message()
+        client.send_request_message(2, META, {})
+        following = server.receive_request_message()
+
+        assert not getattr(caught.value, "is_unsent", False)
+        assert (sent_after_all.request_id, following.request_id) == (1, 2)
+        assert (sent_after_all.meta or {})["reply_to"] != (following.meta or {})["reply_to"]
 
     def test_request_that_was_taken_from_a_full_queue_is_answered(
         self,

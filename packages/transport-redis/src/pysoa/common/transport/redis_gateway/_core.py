@@ -142,9 +142,8 @@ class RedisTransportCore:
         self._is_measuring = self.meters.enabled
         self._usual_push_limit_s = push_limit(self.message_expiry_in_seconds)
         self._log_above = self.log_messages_larger_than_bytes or sys.maxsize
-        chunk_size = self.chunk_messages_larger_than_bytes
-        self._split_above = chunk_size if chunk_size > 0 else sys.maxsize
-        self._own_protocol_version: ProtocolVersion = self.protocol_version
+        self.chunk_messages_larger_than_bytes: int = self.chunk_messages_larger_than_bytes
+        self.protocol_version: ProtocolVersion = self.protocol_version
         self._backend: BaseRedisClient | None = None
         self._default_serializer: Serializer | None = None
         self._serializers: dict[str, Serializer] = {}
@@ -284,7 +283,7 @@ class RedisTransportCore:
             expires_at, ttl_s = now + self.message_expiry_in_seconds, self.message_expiry_in_seconds
             push_within_s = self._usual_push_limit_s
         serializer = wire_meta.pop("serializer", None) or self._default_serializer or self.default_serializer
-        protocol_version = wire_meta.pop("protocol_version", None) or self._own_protocol_version
+        protocol_version = wire_meta.pop("protocol_version", None) or self.protocol_version
         wire_meta[EXPIRY_KEY] = expires_at
         envelope = {"request_id": request_id, "meta": wire_meta, "body": body}
         serialize_message = self.serialize_message
@@ -302,11 +301,11 @@ class RedisTransportCore:
         size = len(blob)
         if size > self.maximum_message_size_in_bytes or self._is_measuring or size > self._log_above:
             self._look_at_size(envelope, size)
-        if size <= self._split_above:
+        chunk_size = self.chunk_messages_larger_than_bytes
+        if chunk_size <= 0 or size <= chunk_size:
             if serializer is self._usual_serializer and protocol_version is _VERSION_3:
                 return [(USUAL_HEADER, blob)], size
             return [(frame_header(protocol_version, serializer.mime_type), blob)], size
-        chunk_size = self.chunk_messages_larger_than_bytes
         parts = split_into_frames(blob, protocol_version, serializer.mime_type, chunk_size)
         self.meters.observe("send.chunk_count", len(parts))
         return parts, size

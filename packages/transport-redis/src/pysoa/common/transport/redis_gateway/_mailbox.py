@@ -123,6 +123,16 @@ class Mailbox:
         with self._lock:
             return lists.lend_list()
 
+    def take_back(self, lists: ReplyLists, reply_list: ReplyList) -> None:
+        """Take back a list that was lent for a request of which nothing was sent.
+
+        Args:
+            lists: The lists.
+            reply_list: The list.
+        """
+        with self._lock:
+            lists.take_back(reply_list)
+
     def begin(self, lists: ReplyLists, request_id: object, life_s: float) -> Awaited:
         """Start to await the response to a request that is about to be sent.
 
@@ -330,7 +340,11 @@ class Mailbox:
         try:
             self._core.pusher.conclude(push, 0)
         except BaseException as error:
-            self.stop(lists, awaited, error)
+            with self._lock:
+                if isinstance(error, RefusedPushError):
+                    lists.finish(awaited)
+                else:  # perhaps it was sent
+                    lists.give_up(awaited)
             raise
         return NOTHING
 

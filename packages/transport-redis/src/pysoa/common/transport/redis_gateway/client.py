@@ -154,6 +154,7 @@ class RedisClientTransport(ClientTransport):
                 )
                 if received is not None:
                     return received
+                mailbox.take_back(lists, reply_list)
         return self._send(request_id, meta, body, message_expiry_in_seconds, wait_s)
 
     def _send_alone(
