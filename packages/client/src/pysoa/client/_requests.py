@@ -137,7 +137,7 @@ def plain_actions(actions: Any) -> list[dict[str, Any]] | None:
 
 
 def new_correlation_id() -> str:
-    """Return 32 random hexadecimal digits, which no process has had before."""
+    """Return 32 random hexadecimal digits; forked children do not repeat those of their parent."""
     return f"{_random.getrandbits(128):032x}"
 
 

@@ -19,6 +19,7 @@ from pysoa.common.transport.errors import MessageReceiveError, MessageReceiveTim
 from pysoa.common.transport.redis_gateway._interfaces import BackendError
 from pysoa.common.transport.redis_gateway._mailbox import Mailbox
 from pysoa.common.transport.redis_gateway._reply_lists import ReplyList, ReplyLists
+from pysoa.common.transport.redis_gateway.backend import _sockets
 from pysoa.common.transport.redis_gateway.client import RedisClientTransport
 from pysoa.common.transport.redis_gateway.server import RedisServerTransport
 from pysoa.test.redis_server import RedisServer
@@ -199,6 +200,31 @@ def test_calls_are_answered(new_client: NewClient, new_server: NewServer, gone_a
     assert bodies == [{"n": number} for number in range(300)]
     assert client.requests_outstanding == 0
     assert list(gone_alone) == list(range(1, 300)), "all but the first call should have gone alone"
+
+
+def test_usual_call_does_not_poll_for_its_answer(
+    new_client: NewClient, new_server: NewServer, monkeypatch: pytest.MonkeyPatch, gone_alone: dict[int, str]
+) -> None:
+    """The kernel is to wait in the read itself; a poll before it would be one more system call per call."""
+    polls: list[float] = []
+    socket_class: Any = vars(_sockets)["_TickingSocket"]
+    poll_to_the_end: Callable[[object, float], bool] = socket_class._poll_to_the_end
+
+    def noting(socket: object, left_s: float) -> bool:
+        polls.append(left_s)
+        return poll_to_the_end(socket, left_s)
+
+    client, server = new_client(), new_server()
+    get_used_to_new_servers(client, server)
+
+    with echoing(server), monkeypatch.context() as patch:
+        patch.setattr(socket_class, "_poll_to_the_end", noting)
+        for number in range(1, 51):
+            call(client, number)
+
+    assert len(gone_alone) >= 50
+    # A machine that is busy elsewhere may let some calls wait for longer than a tick of the kernel.
+    assert len(polls) < 10
 
 
 def test_calls_are_answered_while_somebody_measures(
